@@ -69,10 +69,13 @@ pub(crate) fn files(dir: &Path, extensions: &[&str]) -> Outcome<Vec<PathBuf>> {
     while let Some(next) = pending.pop().filter(|next| next.is_dir()) {
         for entry in fs::read_dir(&next)? {
             let path = entry?.path();
-            let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-            if path.is_dir() && ending.is_empty() {
+            if path.is_dir() {
                 pending.push(path);
-            } else if extensions.contains(&ending) {
+            } else if path
+                .extension()
+                .and_then(OsStr::to_str)
+                .is_some_and(|found| extensions.contains(&found))
+            {
                 found.push(path);
             }
         }
@@ -104,9 +107,10 @@ fn shown(command: &Command) -> String {
     {
         let _ = write!(text, "cd {} && ", dir.display());
     }
-    for (key, value) in command.get_envs() {
-        let value = value.unwrap_or_default();
-        let _ = write!(text, "{}={} ", key.display(), value.display());
+    for (key, value) in command.get_envs().filter(|(key, _)| *key != "PATH") {
+        if let Some(value) = value {
+            let _ = write!(text, "{}={} ", key.display(), value.display());
+        }
     }
     let program = Path::new(command.get_program());
     let program = if program.file_stem() == Some(OsStr::new("cargo")) { Path::new("cargo") } else { program };
