@@ -77,3 +77,23 @@ fn check_file(path: &Path, architecture: &str) -> Outcome<Vec<String>> {
     }
     Ok(faults)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn dependency_on_the_wrong_layer_is_named() {
+        let package =
+            json!({"name": "hypercell-abi", "dependencies": [{"name": "minicbor"}, {"name": "pyo3"}]});
+        assert_eq!(check_dependencies(&package), ["hypercell-abi must not depend on pyo3"]);
+    }
+
+    #[test]
+    fn dependency_on_the_next_layer_is_allowed() {
+        let package = json!({"name": "hypercell-python", "dependencies": [{"name": "hypercell-host"}]});
+        assert!(check_dependencies(&package).is_empty());
+    }
+}

@@ -82,9 +82,10 @@ impl Kernel<'_> {
             gates.iter().filter(|gate| !code.contains(gate)).map(|gate| format!("gate to {gate:#x}")),
         );
         println!(
-            ".ring0: {count} instructions in {} bytes, {} gates: no SSE, no way out but iretq",
+            ".ring0: {count} instructions in {} bytes and {} gates looked at for SSE and for ways out, faults: {}",
             data.len(),
-            gates.len()
+            gates.len(),
+            faults.len()
         );
         Ok(faults)
     }
@@ -111,7 +112,10 @@ impl Kernel<'_> {
                     faults.push(self.describe(&instruction, "privileged outside .ring0"));
                 }
             }
-            println!("{name}: {count} instructions, none privileged; out in [{}]", doorbells.join(", "));
+            println!("{name}: {count} instructions looked at, faults so far: {}", faults.len());
+            for doorbell in doorbells {
+                println!("{name}: rings the doorbell in {doorbell}");
+            }
         }
         Ok(faults)
     }
@@ -194,4 +198,53 @@ fn touches_vector_state(instruction: &Instruction) -> bool {
             let register = used.register();
             register.is_vector_register() || register.is_st() || register.is_mm()
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(bytes: &[u8]) -> Instruction {
+        Decoder::new(64, bytes, DecoderOptions::NONE).decode()
+    }
+
+    #[test]
+    fn vector_state_is_seen_in_operands_encodings_and_implied_registers() {
+        let movups_load = [0x0f, 0x10, 0x00];
+        let vzeroupper = [0xc5, 0xf8, 0x77];
+        let fninit = [0xdb, 0xe3];
+        let emms = [0x0f, 0x77];
+        let fxsave = [0x0f, 0xae, 0x00];
+        for bytes in [&movups_load[..], &vzeroupper, &fninit, &emms, &fxsave] {
+            assert!(touches_vector_state(&decode(bytes)), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn instructions_that_the_stub_needs_are_not_vector_instructions() {
+        let iretq = [0x48, 0xcf];
+        let xsetbv = [0x0f, 0x01, 0xd1];
+        let wrmsr = [0x0f, 0x30];
+        let mov_from_cr3 = [0x0f, 0x20, 0xd8];
+        let long_nop = [0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00];
+        for bytes in [&iretq[..], &xsetbv, &wrmsr, &mov_from_cr3, &long_nop] {
+            assert!(!touches_vector_state(&decode(bytes)), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn privileged_instructions_are_known_as_such() {
+        let hlt = [0xf4];
+        let cli = [0xfa];
+        let out_dx_eax = [0xef];
+        let swapgs = [0x0f, 0x01, 0xf8];
+        let sysretq = [0x48, 0x0f, 0x07];
+        let mov_to_cr3 = [0x0f, 0x22, 0xd8];
+        let ltr = [0x0f, 0x00, 0xd8];
+        let xsetbv = [0x0f, 0x01, 0xd1];
+        let invlpg = [0x0f, 0x01, 0x38];
+        for bytes in [&hlt[..], &cli, &out_dx_eax, &swapgs, &sysretq, &mov_to_cr3, &ltr, &xsetbv, &invlpg] {
+            assert!(decode(bytes).is_privileged(), "{bytes:x?}");
+        }
+    }
 }
