@@ -35,6 +35,11 @@ pub(crate) fn lint(_args: &[String]) -> Outcome {
     run(&mut tools.python(["-m", "ruff", "format", "--check", "."]))?;
     run(&mut tools.python(["-m", "ruff", "check", "."]))?;
     run(&mut tools.python(["-m", "mypy"]))?;
+    if cargo(&["deny", "--version"]).output()?.status.success() {
+        run(&mut cargo(&["deny", "--locked", "check", "licenses", "bans", "sources"]))?;
+    } else {
+        eprintln!("cargo-deny is not installed: licences of dependencies were not checked");
+    }
     layers::command(&[])?;
     docs::command(&["--check".to_owned()])?;
     run(&mut cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny=warnings"]))?;
