@@ -1,7 +1,7 @@
 """PEP 517 build backend: builds the guest, then lets maturin build everything else.
 
-The wheel carries the guest kernel and the guest Python beside the extension module. `cargo xtask guest` is the
-one place that builds them, so `pip install .` and a developer's build give the same files.
+The wheel carries the guest kernel and the guest Python beside the extension module. `cargo xtask guest` is
+the one place that builds them, so `pip install .` and a developer's build give the same files.
 """
 
 from __future__ import annotations
