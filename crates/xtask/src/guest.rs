@@ -4,7 +4,6 @@
 //! nothing is written when it already does.
 //! Before: `python` (the wheel), `build_backend/backend.py`. After: cargo in the `guest` workspace.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,7 +14,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Runs `cargo xtask guest`.
 pub(crate) fn command(_args: &[String]) -> Outcome {
-    run(&mut guest_cargo(&["build", "--release", "--package", "hypercell-kernel"]))?;
+    run(&mut guest_cargo("build", &["--release"]))?;
     let packed = root().join("python/hypercell/_guest");
     write_if_changed(&packed.join("hypercell-kernel"), &fs::read(kernel_elf())?)?;
 
@@ -37,11 +36,10 @@ pub(crate) fn kernel_elf() -> PathBuf {
     guest_target().join(TARGET).join("release/hypercell-kernel")
 }
 
-/// Prepares cargo to run in the guest's workspace, whose own `.cargo/config.toml` holds its build flags.
-pub(crate) fn guest_cargo(args: &[&str]) -> Command {
-    let mut command = cargo(args);
-    command.args([OsStr::new("--target"), OsStr::new(TARGET), OsStr::new("--target-dir")]);
-    command.arg(guest_target()).current_dir(root().join("guest"));
+/// Prepares cargo to run `subcommand` in the guest's own workspace.
+pub(crate) fn guest_cargo(subcommand: &str, args: &[&str]) -> Command {
+    let mut command = cargo(&[subcommand, "--locked", "--target", TARGET, "--target-dir"]);
+    command.arg(guest_target()).args(args).current_dir(root().join("guest"));
     command
 }
 
