@@ -1,0 +1,70 @@
+"""Fixtures for every test: sandboxes on one shared image, and what to do where no micro-VM can start."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+KVM = "/dev/kvm"
+REQUIRE_KVM = os.environ.get("HYPERCELL_TEST_REQUIRE_KVM") == "1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "vm: starts a micro-VM; skipped as one line where /dev/kvm cannot be opened"
+    )
+    config.addinivalue_line("markers", "slow: takes more than ten seconds")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks every test that asks for a sandbox, and skips those where no VM can start, unless one is required."""
+    skip = None if REQUIRE_KVM or _can_open_kvm() else pytest.mark.skip(reason=f"cannot open {KVM}")
+    for item in items:
+        if "session_image" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.vm)
+        if skip is not None and item.get_closest_marker("vm"):
+            item.add_marker(skip)
+
+
+def _can_open_kvm() -> bool:
+    try:
+        os.close(os.open(KVM, os.O_RDWR | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def session_image() -> None:
+    """Builds the image of this interpreter once, so that no test's own time limit pays for it."""
+    import hypercell
+
+    with hypercell.Sandbox() as box:
+        assert box.run("6 * 7").value == 42
+
+
+@pytest.fixture
+def make_sandbox(session_image: None) -> Iterator[Callable[..., Any]]:
+    """Makes sandboxes with the arguments of `hypercell.Sandbox`; closes them after the test."""
+    import hypercell
+
+    boxes: list[Any] = []
+
+    def make(**options: Any) -> Any:
+        boxes.append(hypercell.Sandbox(**options))
+        return boxes[-1]
+
+    yield make
+    for box in boxes:
+        box.close()
+
+
+@pytest.fixture
+def sandbox(make_sandbox: Callable[..., Any]) -> Any:
+    """A sandbox with the default policy."""
+    return make_sandbox()

@@ -1,0 +1,109 @@
+"""Runs one program on this interpreter by the rules of the guest, for tests/test_programs.py to compare.
+
+The rules: the program's last expression is its value, its file is called `<code>` in tracebacks, its globals are those
+of `__main__`, and a traceback begins at the program's own first frame.
+
+    python native_runner.py PROGRAM RECORD     runs PROGRAM and pickles a record of its end into the file RECORD
+
+Used as a script in a process of its own, so it imports nothing of hypercell and nothing of the test suite.
+"""
+
+import ast
+import linecache
+import os
+import pickle
+import re
+import sys
+import traceback
+import types
+
+CODE_NAME = "<code>"
+
+
+def run(source):
+    """Executes `source` and returns how it ended: a dict with value, error and exit_code."""
+    main = types.ModuleType("__main__")
+    main.__builtins__ = __builtins__
+    sys.modules["__main__"] = main
+    linecache.cache[CODE_NAME] = (len(source), None, source.splitlines(keepends=True), CODE_NAME)
+    record = {"value": None, "error": None, "exit_code": None}
+    try:
+        record["value"] = _execute(source, main.__dict__)
+    except SystemExit as exit_request:
+        record["error"] = _describe(exit_request)
+        record["exit_code"] = _exit_code(exit_request)
+    except BaseException as error:
+        record["error"] = _describe(error)
+    return record
+
+
+def _execute(source, namespace):
+    tree = ast.parse(source, CODE_NAME)
+    last = None
+    if tree.body and isinstance(tree.body[-1], ast.Expr):
+        last = ast.Expression(tree.body.pop().value)
+    exec(compile(tree, CODE_NAME, "exec", dont_inherit=True), namespace)
+    if last is None:
+        return None
+    return eval(compile(last, CODE_NAME, "eval", dont_inherit=True), namespace)
+
+
+def _describe(error):
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename != CODE_NAME:
+        frames = frames.tb_next
+    text = "".join(traceback.format_exception(type(error), error, frames))
+    try:
+        message = str(error)
+    except Exception:
+        message = "<exception str() failed>"
+    return {
+        "type": type(error).__name__,
+        "message": message,
+        "traceback": _portable(text),
+        "line": _line(error, frames),
+    }
+
+
+def _line(error, frames):
+    """The last line of the program that the exception passed; of a SyntaxError in it, the line at fault."""
+    if isinstance(error, SyntaxError) and error.filename == CODE_NAME:
+        return error.lineno
+    line = None
+    while frames is not None:
+        if frames.tb_frame.f_code.co_filename == CODE_NAME:
+            line = frames.tb_lineno
+        frames = frames.tb_next
+    return line
+
+
+def _exit_code(exit_request):
+    if exit_request.code is None:
+        return 0
+    return exit_request.code if isinstance(exit_request.code, int) else 1
+
+
+def _portable(text):
+    """Writes the stdlib's folder as the guest has it, and leaves out how deep a recursion went."""
+    stdlib = os.path.dirname(os.__file__)
+    guest = f"/python/lib/python{sys.version_info[0]}.{sys.version_info[1]}"
+    return without_depth(text.replace(stdlib, guest))
+
+
+def without_depth(text):
+    """Leaves out of a traceback how many equal lines a recursion repeats, which depends on the caller's depth."""
+    return re.sub(r"\[Previous line repeated \d+ more times\]", "[Previous line repeated]", text)
+
+
+def main(program, record_file):
+    with open(program, encoding="utf-8") as stream:
+        source = stream.read()
+    with open(record_file, "wb") as stream:
+        record = run(source)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pickle.dump(record, stream)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

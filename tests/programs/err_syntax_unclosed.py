@@ -1,0 +1,4 @@
+# A string that is never closed.
+# raises: SyntaxError
+name = "unclosed
+print(name)

@@ -1,0 +1,4 @@
+# exit without a status: status 0.
+# raises: SystemExit
+# exits: 0
+raise SystemExit

@@ -1,0 +1,6 @@
+# Standard input is empty.
+# raises: EOFError
+import sys
+
+print(repr(sys.stdin.read()), sys.stdin.isatty())
+input("question? ")
