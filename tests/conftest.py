@@ -22,10 +22,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks every test that asks for a sandbox, and skips those where no VM can start, unless one is required."""
+    """Marks the tests that ask for a sandbox; skips them where no VM can start, unless one is required."""
     skip = None if REQUIRE_KVM or _can_open_kvm() else pytest.mark.skip(reason=f"cannot open {KVM}")
     for item in items:
-        if "session_image" in getattr(item, "fixturenames", ()):
+        if "hypercell_with_image" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.vm)
         if skip is not None and item.get_closest_marker("vm"):
             item.add_marker(skip)
@@ -40,23 +40,22 @@ def _can_open_kvm() -> bool:
 
 
 @pytest.fixture(scope="session")
-def session_image() -> None:
-    """Builds the image of this interpreter once, so that no test's own time limit pays for it."""
+def hypercell_with_image() -> Any:
+    """The package, after the image of this interpreter was built, which no test should pay for or measure."""
     import hypercell
 
     with hypercell.Sandbox() as box:
         assert box.run("6 * 7").value == 42
+    return hypercell
 
 
 @pytest.fixture
-def make_sandbox(session_image: None) -> Iterator[Callable[..., Any]]:
+def make_sandbox(hypercell_with_image: Any) -> Iterator[Callable[..., Any]]:
     """Makes sandboxes with the arguments of `hypercell.Sandbox`; closes them after the test."""
-    import hypercell
-
     boxes: list[Any] = []
 
     def make(**options: Any) -> Any:
-        boxes.append(hypercell.Sandbox(**options))
+        boxes.append(hypercell_with_image.Sandbox(**options))
         return boxes[-1]
 
     yield make

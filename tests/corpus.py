@@ -8,7 +8,7 @@ A program begins with one comment sentence and then, each on a line of its own, 
     # differs: stdout, value   what is not compared with the guest, and
     # limitation: threads.md   the file of docs/limitations that says why
 
-    python tests/corpus.py [PYTHON ...]    runs each program twice on each interpreter and reports what differs
+    python tests/corpus.py [PYTHON ...]    runs each program twice on each interpreter, reports what differs
 """
 
 import dataclasses
@@ -114,20 +114,21 @@ def _headers(name: str, source: str) -> dict[str, str]:
 
 
 def run_native(program: Program, python: str = sys.executable) -> Outcome:
-    """Runs `program` on `python` in a process and a folder of its own, with the environment that the guest has."""
+    """Runs `program` on `python`, in a process and a folder of its own, in the guest's environment."""
     with tempfile.TemporaryDirectory() as folder:
-        record_file = os.path.join(folder, "record")
-        home = os.path.join(folder, "home")
-        os.mkdir(home)
+        record_file = Path(folder, "record")
+        home = Path(folder, "home")
+        home.mkdir()
         process = subprocess.run(
-            [python, "-s", str(RUNNER), str(program.path), record_file],
+            [python, "-s", str(RUNNER), str(program.path), str(record_file)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             cwd=home,
             env={
-                "HOME": home,
-                "TMPDIR": home,
+                "HOME": str(home),
+                "TMPDIR": str(home),
                 "LANG": "C.UTF-8",
+                "TZ": "UTC",
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "PATH": os.defpath,
             },
@@ -138,8 +139,7 @@ def run_native(program: Program, python: str = sys.executable) -> Outcome:
             raise CorpusError(
                 f"{program.name}: the native runner ended with {process.returncode}: {stderr[-500:]}"
             )
-        with open(record_file, "rb") as stream:
-            record = pickle.load(stream)
+        record = pickle.loads(record_file.read_bytes())
     return Outcome(stdout=process.stdout.decode("utf-8", "replace"), stderr=stderr, **record)
 
 

@@ -1,9 +1,9 @@
 """Runs one program on this interpreter by the rules of the guest, for tests/test_programs.py to compare.
 
-The rules: the program's last expression is its value, its file is called `<code>` in tracebacks, its globals are those
-of `__main__`, and a traceback begins at the program's own first frame.
+The rules: the program's last expression is its value, its file is called `<code>` in tracebacks, its globals
+are those of `__main__`, and a traceback begins at the program's own first frame.
 
-    python native_runner.py PROGRAM RECORD     runs PROGRAM and pickles a record of its end into the file RECORD
+    python native_runner.py PROGRAM RECORD     runs PROGRAM and pickles how it ended into the file RECORD
 
 Used as a script in a process of its own, so it imports nothing of hypercell and nothing of the test suite.
 """
@@ -16,6 +16,7 @@ import re
 import sys
 import traceback
 import types
+from pathlib import Path
 
 CODE_NAME = "<code>"
 
@@ -85,24 +86,21 @@ def _exit_code(exit_request):
 
 def _portable(text):
     """Writes the stdlib's folder as the guest has it, and leaves out how deep a recursion went."""
-    stdlib = os.path.dirname(os.__file__)
+    stdlib = str(Path(os.__file__).parent)
     guest = f"/python/lib/python{sys.version_info[0]}.{sys.version_info[1]}"
     return without_depth(text.replace(stdlib, guest))
 
 
 def without_depth(text):
-    """Leaves out of a traceback how many equal lines a recursion repeats, which depends on the caller's depth."""
+    """Leaves out how many equal lines a recursion repeats, which depends on the caller's depth."""
     return re.sub(r"\[Previous line repeated \d+ more times\]", "[Previous line repeated]", text)
 
 
 def main(program, record_file):
-    with open(program, encoding="utf-8") as stream:
-        source = stream.read()
-    with open(record_file, "wb") as stream:
-        record = run(source)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pickle.dump(record, stream)
+    record = run(Path(program).read_text(encoding="utf-8"))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    Path(record_file).write_bytes(pickle.dumps(record))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+
 from corpus import SUITES, Outcome, Program, check_ending, load_all, run_native
 from native_runner import without_depth
 
@@ -31,11 +32,9 @@ def test_the_corpus_covers_every_suite():
 
 
 @pytest.fixture(scope="module")
-def corpus_sandbox(session_image):
+def corpus_sandbox(hypercell_with_image):
     """One sandbox for the whole corpus: each run starts from the same fresh state."""
-    import hypercell
-
-    with hypercell.Sandbox() as box:
+    with hypercell_with_image.Sandbox() as box:
         yield box
 
 

@@ -14,6 +14,6 @@ print(time.timezone, time.tzname[0], datetime.fromtimestamp(0).isoformat(), time
 os.environ["TZ"] = "CET-1CEST,M3.5.0,M10.5.0/3"
 time.tzset()
 print([time.localtime(t).tm_isdst for t in (1_704_067_200, 1_720_000_000)], datetime(2024, 7, 1).astimezone().utcoffset())
-del os.environ["TZ"]
+os.environ["TZ"] = "UTC"
 time.tzset()
 [time.timezone, timezone.utc.utcoffset(None)]
