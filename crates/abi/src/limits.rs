@@ -1,0 +1,53 @@
+//! Every `MAX_*` of the wire, each with its unit and its reason.
+//!
+//! Guarantees: both sides apply the same numbers, the encoder before it sends and the decoder before it allocates.
+//! A limit a user may lower (output, tool calls, memory) is a policy and lives in the host; these are the ceilings
+//! that no policy can raise.
+//!
+//! Before: nothing. After: `cbor`, `value`, `frame` and `message`, which apply them.
+
+/// Bytes of one encoded value, and of all inputs of a run or all arguments of a call taken together. Large enough
+/// for a table of a million numbers, small enough that the copies on the way do not matter.
+pub const MAX_VALUE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes of a frame with its header: one value of full size and 64 KiB for what stands around it.
+pub const MAX_FRAME_BYTES: usize = MAX_VALUE_BYTES + 64 * 1024;
+
+/// Levels of arrays and maps in a value; a bare number has none. Tags are not levels, since no tag may hold a tag.
+/// Decoders that build nested objects may recurse this far.
+pub const MAX_VALUE_DEPTH: usize = 64;
+
+/// Data items in a value: each scalar, key, array and map counts one, tags do not. Bounds the objects that a
+/// decoder creates from few bytes.
+pub const MAX_VALUE_ITEMS: usize = 1_000_000;
+
+/// Bytes of a big integer's magnitude. Bounds the quadratic conversions of Python's `int`.
+pub const MAX_INT_BYTES: usize = 65_536;
+
+/// UTF-8 bytes of a tool's name.
+pub const MAX_TOOL_NAME_BYTES: usize = 128;
+
+/// Tools offered to one run.
+pub const MAX_TOOLS: usize = 1024;
+
+/// UTF-8 bytes of the code of one run.
+pub const MAX_CODE_BYTES: usize = 1024 * 1024;
+
+/// Bytes in one Output frame. Longer writes are cut into several, each of which the host may refuse.
+pub const MAX_OUTPUT_CHUNK_BYTES: usize = 64 * 1024;
+
+/// UTF-8 bytes of any other single text: an error's type, message and traceback, a report, a name, a tool's
+/// documentation. The sender shortens longer ones in the middle and leaves a marker.
+pub const MAX_MESSAGE_TEXT_BYTES: usize = 64 * 1024;
+
+/// Elements of a list of texts: modules to warm, modules that failed, program arguments, environment entries.
+pub const MAX_LIST_ENTRIES: usize = 1024;
+
+/// Different system calls that one ExitHeader can name as unsupported.
+pub const MAX_UNSUPPORTED_SYSCALLS: usize = 12;
+
+/// Bytes of a name in an image archive, Linux' `NAME_MAX`.
+pub const MAX_ARCHIVE_NAME_BYTES: usize = 255;
+
+/// Bytes of a symbolic link's target in an image archive, Linux' `PATH_MAX` without its final NUL.
+pub const MAX_ARCHIVE_LINK_BYTES: usize = 4095;
