@@ -1,0 +1,344 @@
+//! The directory that keeps built images.
+//!
+//! ```text
+//! <cache>/build.lock            held while an image is built: two processes build it once
+//! <cache>/keys/<request>.json   see `fingerprint`
+//! <cache>/images/<digest>/      one image; appears complete, by a rename
+//!     image.json                what it is, with the size and digest of every other file
+//!     snapshot/                 see `vm`
+//! <cache>/images/.tmp-*         left by a build that was killed; the next build removes it
+//! ```
+//!
+//! Guarantees: an entry is complete or not there; a damaged one is noticed and built again.
+//! SECURITY: a snapshot decides what runs in every sandbox made from it, so the directory is trusted like
+//! the program itself: it must belong to this user or to root, and nobody else may write to it. The contents of an
+//! entry are not hashed at each start (sizes are checked; [`verify`] reads everything).
+//! Never: deletes anything it did not make.
+//!
+//! Before: `image`. After: the file system.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::ops::ControlFlow;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use super::digest::hex;
+use super::error::ImageError;
+
+const METADATA_FILE: &str = "image.json";
+const SNAPSHOT_DIR: &str = "snapshot";
+const TEMPORARY_PREFIX: &str = ".tmp-";
+/// Nobody but the owner.
+const DIR_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+/// Write permission for group or others.
+const FOREIGN_WRITE_BITS: u32 = 0o022;
+/// How often a process that waits for another one's build looks again.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// What an entry is.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+pub struct Metadata {
+    /// Name of the entry, 64 hexadecimal digits.
+    pub digest: String,
+    /// Version of hypercell that built it.
+    pub hypercell: String,
+    /// Version of the wire between host and guest.
+    pub abi: u16,
+    /// `3.11.7`.
+    pub python_version: String,
+    /// Name and version of each packed distribution.
+    pub packages: Vec<(String, String)>,
+    /// Modules imported before the snapshot.
+    pub warm: Vec<String>,
+    /// Modules that could not be imported in the guest, with the message.
+    pub warm_failed: Vec<(String, String)>,
+    /// Compiled modules whose libraries are not installed on the host, with the library.
+    pub unloadable: Vec<(String, String)>,
+    /// Bytes of the file system in the guest.
+    pub archive_bytes: u64,
+    /// Every other file of the entry: path, bytes, SHA-256.
+    files: Vec<(String, u64, String)>,
+}
+
+impl Metadata {
+    /// Returns the bytes of all files of the entry.
+    pub fn size_bytes(&self) -> u64 {
+        self.files.iter().map(|(_, size, _)| size).sum()
+    }
+}
+
+/// The metadata file: a checksum over the rest.
+#[derive(Debug, Deserialize, Serialize)]
+struct Sealed {
+    sha256: String,
+    metadata: Metadata,
+}
+
+/// An entry whose files are all there.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) dir: PathBuf,
+    pub(crate) metadata: Metadata,
+}
+
+impl Entry {
+    pub(crate) fn snapshot_dir(&self) -> PathBuf {
+        self.dir.join(SNAPSHOT_DIR)
+    }
+}
+
+/// What was found under a digest.
+#[derive(Debug)]
+pub(crate) enum Lookup {
+    Found(Entry),
+    Absent,
+    /// The entry is there and not as it was built, with what is wrong.
+    Damaged(String),
+}
+
+/// A cache directory that may be used.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    root: PathBuf,
+}
+
+/// The right to build. Ends when it is dropped, or with the process.
+#[derive(Debug)]
+pub(crate) struct BuildLock {
+    _file: File,
+}
+
+impl Cache {
+    /// Opens the directory, making it if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Cache`] where it cannot be made, belongs to somebody else, or others may write to it.
+    pub(crate) fn open(root: &Path) -> Result<Cache, ImageError> {
+        let refuse = |detail: String| ImageError::Cache { path: root.to_path_buf(), detail };
+        if !root.is_absolute() {
+            return Err(refuse("it is not an absolute path".to_owned()));
+        }
+        let found = match fs::metadata(root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_dir(root).map_err(|error| refuse(error.to_string()))?;
+                fs::metadata(root)
+            }
+            other => other,
+        };
+        let found = found.map_err(|error| refuse(error.to_string()))?;
+        if !found.is_dir() {
+            return Err(refuse("it is not a directory".to_owned()));
+        }
+        let user = rustix::process::geteuid().as_raw();
+        if found.uid() != user && found.uid() != 0 {
+            return Err(refuse(format!(
+                "it belongs to user {} and this process is user {user}",
+                found.uid()
+            )));
+        }
+        if found.mode() & FOREIGN_WRITE_BITS != 0 {
+            return Err(refuse(format!(
+                "others may write to it (mode {:03o}), and what is in it is trusted",
+                found.mode() & 0o777
+            )));
+        }
+        Ok(Cache { root: root.to_path_buf() })
+    }
+
+    /// Returns where the key file of a request is.
+    pub(crate) fn key_file(&self, key: &str) -> PathBuf {
+        self.root.join("keys").join(format!("{key}.json"))
+    }
+
+    /// Makes the directory of key files.
+    pub(crate) fn make_key_dir(&self) -> io::Result<()> {
+        make_dir(&self.root.join("keys"))
+    }
+
+    fn images(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
+    /// Looks an image up by its digest. Reads `image.json` and the sizes of the files it names.
+    pub(crate) fn look_up(&self, digest: &str) -> Lookup {
+        let dir = self.images().join(digest);
+        if !dir.is_dir() {
+            return Lookup::Absent;
+        }
+        match read_metadata(&dir) {
+            Ok(metadata) if metadata.digest == digest => Lookup::Found(Entry { dir, metadata }),
+            Ok(metadata) => Lookup::Damaged(format!("it holds image {}", metadata.digest)),
+            Err(detail) => Lookup::Damaged(detail),
+        }
+    }
+
+    /// Waits until no other process builds, calling `wait` every now and then, and removes what killed builds left.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Cache`] where the directory is not writable, [`ImageError::Cancelled`] where `wait` says so.
+    pub(crate) fn lock(&self, mut wait: impl FnMut() -> ControlFlow<()>) -> Result<BuildLock, ImageError> {
+        let path = self.root.join("build.lock");
+        let refuse = |error: io::Error| ImageError::Cache { path: path.clone(), detail: error.to_string() };
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(FILE_MODE)
+            .open(&path)
+            .map_err(refuse)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {
+                    if wait().is_break() {
+                        return Err(ImageError::Cancelled);
+                    }
+                    thread::sleep(LOCK_POLL);
+                }
+                Err(TryLockError::Error(error)) => return Err(refuse(error)),
+            }
+        }
+        self.remove_leftovers();
+        Ok(BuildLock { _file: file })
+    }
+
+    fn remove_leftovers(&self) {
+        let Ok(entries) = fs::read_dir(self.images()) else { return };
+        for entry in entries.filter_map(Result::ok) {
+            if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes()) {
+                // What cannot be removed costs space only.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
+    /// Makes a temporary directory for a build, on the same file system as the entries.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Cache`] where the directory is not writable.
+    pub(crate) fn staging(&self, _lock: &BuildLock) -> Result<TempDir, ImageError> {
+        let images = self.images();
+        make_dir(&images)
+            .and_then(|()| {
+                tempfile::Builder::new()
+                    .prefix(TEMPORARY_PREFIX)
+                    .permissions(Permissions::from_mode(DIR_MODE))
+                    .tempdir_in(&images)
+            })
+            .map_err(|error| ImageError::Cache { path: images.clone(), detail: error.to_string() })
+    }
+
+    /// Seals a directory whose `snapshot` is complete, and makes it the entry of its digest, in place of a damaged
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Cache`] where a file cannot be read, written or renamed.
+    pub(crate) fn publish(
+        &self,
+        lock: &BuildLock,
+        built: &Path,
+        mut metadata: Metadata,
+    ) -> Result<Entry, ImageError> {
+        let dir = self.images().join(&metadata.digest);
+        let refuse = |error: io::Error| ImageError::Cache { path: dir.clone(), detail: error.to_string() };
+        metadata.files = list_files(built, SNAPSHOT_DIR).map_err(refuse)?;
+        let sealed = Sealed { sha256: seal(&metadata), metadata: metadata.clone() };
+        let text = serde_json::to_vec_pretty(&sealed).map_err(|error| refuse(error.into()))?;
+        fs::write(built.join(METADATA_FILE), text).map_err(refuse)?;
+        File::open(built.join(METADATA_FILE)).and_then(|file| file.sync_all()).map_err(refuse)?;
+        if dir.exists() {
+            // Processes that have the old entry open keep their mappings of it.
+            let old = self.staging(lock)?;
+            fs::rename(&dir, old.path().join("damaged")).map_err(refuse)?;
+        }
+        fs::rename(built, &dir).map_err(refuse)?;
+        File::open(self.images()).and_then(|images| images.sync_all()).map_err(refuse)?;
+        Ok(Entry { dir, metadata })
+    }
+}
+
+/// Reads all files of an entry and compares their digests.
+///
+/// # Errors
+///
+/// What differs, in words.
+pub(crate) fn verify(entry: &Entry) -> Result<(), String> {
+    for (name, _, expected) in &entry.metadata.files {
+        let found = file_digest(&entry.dir.join(name)).map_err(|error| format!("{name}: {error}"))?;
+        if found != *expected {
+            return Err(format!("{name} has SHA-256 {found}, not {expected}"));
+        }
+    }
+    Ok(())
+}
+
+fn make_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(DIR_MODE).create(path)
+}
+
+fn seal(metadata: &Metadata) -> String {
+    // Serialising plain data to memory cannot fail; an empty text would not match any seal.
+    hex(&Sha256::digest(serde_json::to_vec(metadata).unwrap_or_default()))
+}
+
+fn read_metadata(dir: &Path) -> Result<Metadata, String> {
+    let text = fs::read(dir.join(METADATA_FILE)).map_err(|error| format!("{METADATA_FILE}: {error}"))?;
+    let sealed: Sealed =
+        serde_json::from_slice(&text).map_err(|error| format!("{METADATA_FILE}: {error}"))?;
+    if seal(&sealed.metadata) != sealed.sha256 {
+        return Err(format!("{METADATA_FILE} does not match its checksum"));
+    }
+    for (name, size, _) in &sealed.metadata.files {
+        match fs::metadata(dir.join(name)) {
+            Ok(found) if found.len() == *size => {}
+            Ok(found) => return Err(format!("{name} has {} bytes, not {size}", found.len())),
+            Err(error) => return Err(format!("{name}: {error}")),
+        }
+    }
+    if sealed.metadata.files.is_empty() {
+        return Err("it holds no snapshot".to_owned());
+    }
+    Ok(sealed.metadata)
+}
+
+/// Lists the files below `root/name`, and writes them through to the disk: a rename must not overtake them.
+fn list_files(root: &Path, name: &str) -> io::Result<Vec<(String, u64, String)>> {
+    let mut files = Vec::new();
+    let mut entries: Vec<fs::DirEntry> = fs::read_dir(root.join(name))?.collect::<Result<_, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let file_name = entry.file_name();
+        let file_name = file_name.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
+        let name = format!("{name}/{file_name}");
+        if entry.file_type()?.is_dir() {
+            files.extend(list_files(root, &name)?);
+        } else {
+            let file = File::open(entry.path())?;
+            file.sync_all()?;
+            files.push((name, file.metadata()?.len(), file_digest(&entry.path())?));
+        }
+    }
+    Ok(files)
+}
+
+fn file_digest(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut hash)?;
+    Ok(hex(&hash.finalize()))
+}
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;
