@@ -1,0 +1,358 @@
+//! Turns: how frames leave the VM and come back.
+//!
+//! What it is: a turn is one result of the VM and the host's next call. A program (through /dev/hypercell) or the kernel
+//! itself queues one frame and stops; the host answers with one frame and the code goes on where it stopped. Guarantees:
+//! strict alternation; long frames travel in chunks that nobody else sees. Never: reads the body of a program's frame.
+//!
+//! Before: link. After: vfs (the device), time, task.
+
+use alloc::vec::Vec;
+
+use hypercell_abi::frame::{EnterHeader, ExitHeader, FrameHeader, UnsupportedSyscall};
+use hypercell_abi::limits::MAX_FRAME_BYTES;
+use hypercell_abi::link::{CHUNK_BYTES, Tag};
+use hypercell_abi::message::{HostToKernel, KernelRequest};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use crate::arch;
+use crate::cell::KernelCell;
+use crate::errno::{Errno, SysResult};
+use crate::link::{Entry, Link};
+use crate::{frames, hotset, loader, mm, paging, syscall, time};
+
+struct Channel {
+    link: Option<Link>,
+    /// Number of the host's call in progress.
+    call: u32,
+    /// Chunks of a turn that is still arriving.
+    arriving: Vec<u8>,
+    /// A turn that is still leaving, and how much of it has left.
+    leaving: Vec<u8>,
+    left: usize,
+    /// The host's answer, waiting for whoever asked.
+    reply: Vec<u8>,
+    /// Frame that the program wrote and that leaves with its next read.
+    outbox: Vec<u8>,
+    /// What the program has not read yet.
+    inbox: Vec<u8>,
+    inbox_read: usize,
+    /// Sequence number of the host's last frame.
+    sequence: u32,
+    started: bool,
+    random: Option<ChaCha20Rng>,
+}
+
+static CHANNEL: KernelCell<Channel> = KernelCell::new(Channel {
+    link: None,
+    call: 0,
+    arriving: Vec::new(),
+    leaving: Vec::new(),
+    left: 0,
+    reply: Vec::new(),
+    outbox: Vec::new(),
+    inbox: Vec::new(),
+    inbox_read: 0,
+    sequence: 0,
+    started: false,
+    random: None,
+});
+
+/// What to do after an entry was taken in.
+enum Next {
+    /// Send these bytes back and stop.
+    Answer(Vec<u8>),
+    /// A whole turn is here.
+    Turn(Vec<u8>),
+    /// The host wants to take a snapshot.
+    Checkpoint,
+}
+
+/// Builds the transport; ends the VM if the host's layout makes no sense.
+pub fn init() {
+    match Link::new() {
+        Ok(link) => CHANNEL.with(|c| c.link = Some(link)),
+        Err(error) => arch::abort(error.0),
+    }
+}
+
+/// Takes what the host brought and goes on with it.
+pub fn on_entry(fresh: bool) -> ! {
+    if fresh {
+        // A copy of a snapshot must not repeat its random numbers: nothing is random until the host sent entropy.
+        CHANNEL.with(|c| c.random = None);
+    }
+    match take_entry() {
+        Next::Answer(bytes) => send_and_stop(bytes),
+        Next::Checkpoint => checkpoint(),
+        Next::Turn(turn) => begin_turn(turn),
+    }
+}
+
+fn take_entry() -> Next {
+    CHANNEL.with(|c| {
+        let Some(link) = c.link.as_mut() else { arch::abort("entered before boot") };
+        let bytes = match link.receive() {
+            Ok(Entry::Checkpoint) => return Next::Checkpoint,
+            Ok(Entry::Call(id, bytes)) => {
+                c.call = id;
+                bytes
+            }
+            Err(error) => arch::abort(error.0),
+        };
+        let Some((&tag, chunk)) = bytes.split_first() else { arch::abort("empty call") };
+        match Tag::from_byte(tag) {
+            Some(Tag::Next) => Next::Answer(c.next_chunk()),
+            Some(tag @ (Tag::Last | Tag::More)) => {
+                if c.arriving.len() + chunk.len() > MAX_FRAME_BYTES + EnterHeader::BYTES {
+                    arch::abort("turn too long");
+                }
+                c.arriving.extend_from_slice(chunk);
+                match tag {
+                    Tag::More => Next::Answer(alloc::vec![Tag::Next.byte()]),
+                    _ => Next::Turn(core::mem::take(&mut c.arriving)),
+                }
+            }
+            None => arch::abort("unknown chunk tag"),
+        }
+    })
+}
+
+impl Channel {
+    fn next_chunk(&mut self) -> Vec<u8> {
+        let rest = &self.leaving[self.left..];
+        let n = rest.len().min(CHUNK_BYTES);
+        let tag = if n < rest.len() { Tag::More } else { Tag::Last };
+        let mut chunk = Vec::with_capacity(n + 1);
+        chunk.push(tag.byte());
+        chunk.extend_from_slice(&rest[..n]);
+        self.left += n;
+        if tag == Tag::Last {
+            self.leaving = Vec::new();
+            self.left = 0;
+        }
+        chunk
+    }
+
+    /// Wraps a frame into a turn and returns its first chunk.
+    fn start_leaving(&mut self, frame: &[u8]) -> Vec<u8> {
+        let s = arch::state();
+        let mut unsupported = [UnsupportedSyscall::default(); ExitHeader::MAX_UNSUPPORTED];
+        let unsupported_count = syscall::take_unsupported(&mut unsupported);
+        let header = ExitHeader {
+            frame_len: frame.len() as u32,
+            pages_used: s.frames_used.get(),
+            pages_peak: s.frames_peak.get(),
+            page_faults: s.faults.get(),
+            syscalls: s.syscalls.get(),
+            unsupported,
+            unsupported_count: unsupported_count as u16,
+        };
+        self.leaving = Vec::with_capacity(ExitHeader::BYTES + frame.len());
+        self.leaving.extend_from_slice(&header.encode());
+        self.leaving.extend_from_slice(frame);
+        self.left = 0;
+        self.next_chunk()
+    }
+}
+
+fn send(bytes: Vec<u8>) {
+    CHANNEL.with(|c| {
+        let id = c.call;
+        let Some(link) = c.link.as_mut() else { arch::abort("no link") };
+        if let Err(error) = link.send(id, bytes) {
+            arch::abort(error.0);
+        }
+    });
+}
+
+fn send_and_stop(bytes: Vec<u8>) -> ! {
+    send(bytes);
+    arch::stop()
+}
+
+fn checkpoint() -> ! {
+    mm::drop_zero_pages();
+    CHANNEL.with(|c| {
+        let Some(link) = c.link.as_mut() else { arch::abort("no link") };
+        if let Err(error) = link.prepare_checkpoint() {
+            arch::abort(error.0);
+        }
+    });
+    paging::remove_alias();
+    arch::halt_in_ring0()
+}
+
+fn begin_turn(turn: Vec<u8>) -> ! {
+    let Ok((header, frame)) = EnterHeader::split(&turn) else { arch::abort("bad turn header") };
+    time::set(header.realtime_ns, header.tsc_khz);
+    if header.memory_limit_pages != 0 {
+        mm::MM.with(|mm| mm.set_limit(u64::from(header.memory_limit_pages) * arch::PAGE));
+    }
+    CHANNEL.with(|c| c.mix_entropy(&header.entropy));
+    let Ok(frame_header) = FrameHeader::decode(frame) else { arch::abort("bad frame header") };
+    CHANNEL.with(|c| c.sequence = frame_header.seq);
+    if frame_header.is_for_kernel() {
+        match HostToKernel::decode(frame) {
+            Ok(HostToKernel::Boot { argv, env }) => {
+                if CHANNEL.with(|c| core::mem::replace(&mut c.started, true)) {
+                    arch::abort("booted twice");
+                }
+                loader::start(&argv, &env)
+            }
+            Ok(HostToKernel::Checkpoint { record, hot }) => {
+                let recorded = hotset::recorded();
+                if !hot.is_empty() {
+                    hotset::set(&hot);
+                }
+                if record {
+                    hotset::start_recording();
+                }
+                let answer = kernel_frame(&KernelRequest::Checkpointed { hot: recorded });
+                let chunk = CHANNEL.with(|c| c.start_leaving(&answer));
+                send_and_stop(chunk)
+            }
+            Ok(HostToKernel::Resume) => {}
+            Err(_) => arch::abort("kernel frame does not decode"),
+        }
+    }
+    if !CHANNEL.with(|c| c.started) {
+        arch::abort("first turn must boot");
+    }
+    CHANNEL.with(|c| c.reply = frame.to_vec());
+    arch::turn_resume()
+}
+
+impl Channel {
+    /// Folds the host's entropy, the processor's and the old stream into a new stream. All-zero entropy is none.
+    fn mix_entropy(&mut self, entropy: &[u8; 32]) {
+        if entropy.iter().all(|&b| b == 0) {
+            return;
+        }
+        let mut seed = *entropy;
+        let mut old = [0; 32];
+        if let Some(random) = &mut self.random {
+            random.fill_bytes(&mut old);
+        }
+        for (i, byte) in seed.iter_mut().enumerate() {
+            *byte ^= old[i];
+        }
+        for chunk in seed.chunks_exact_mut(8) {
+            for (byte, extra) in chunk.iter_mut().zip(arch::rdrand().unwrap_or(0).to_le_bytes()) {
+                *byte ^= extra;
+            }
+        }
+        self.random = Some(ChaCha20Rng::from_seed(seed));
+    }
+}
+
+/// Leaves the VM with a frame and returns the host's answer.
+fn exchange(frame: &[u8]) -> Vec<u8> {
+    let chunk = CHANNEL.with(|c| c.start_leaving(frame));
+    send(chunk);
+    arch::turn_exit();
+    CHANNEL.with(|c| core::mem::take(&mut c.reply))
+}
+
+fn kernel_frame(request: &KernelRequest<'_>) -> Vec<u8> {
+    request.encode(CHANNEL.with(|c| c.sequence))
+}
+
+/// Leaves the VM with a request of the kernel and returns the host's answer.
+fn request(request: &KernelRequest<'_>) -> Vec<u8> {
+    exchange(&kernel_frame(request))
+}
+
+/// write(2) on /dev/hypercell: queues one whole frame, which leaves with the next read.
+pub fn device_write(frame: &[u8]) -> SysResult {
+    if frame.len() > MAX_FRAME_BYTES {
+        return Err(Errno::EMSGSIZE);
+    }
+    if FrameHeader::decode(frame).is_err() {
+        return Err(Errno::EINVAL);
+    }
+    CHANNEL.with(|c| {
+        if !c.outbox.is_empty() {
+            return Err(Errno::EBUSY);
+        }
+        c.outbox = frame.to_vec();
+        Ok(frame.len() as u64)
+    })
+}
+
+/// read(2) on /dev/hypercell: bytes of the host's answer, leaving the VM first if a frame is queued.
+pub fn device_read(to: &mut [u8]) -> SysResult {
+    let outgoing = CHANNEL.with(|c| {
+        let done = c.inbox_read >= c.inbox.len();
+        if done { core::mem::take(&mut c.outbox) } else { Vec::new() }
+    });
+    if !outgoing.is_empty() {
+        let reply = exchange(&outgoing);
+        CHANNEL.with(|c| {
+            c.inbox = reply;
+            c.inbox_read = 0;
+        });
+    }
+    CHANNEL.with(|c| {
+        let rest = &c.inbox[c.inbox_read..];
+        if rest.is_empty() {
+            // Nothing was asked, so nothing can answer: an error beats a wait without end.
+            return Err(Errno::EIO);
+        }
+        let n = rest.len().min(to.len());
+        to[..n].copy_from_slice(&rest[..n]);
+        c.inbox_read += n;
+        if c.inbox_read == c.inbox.len() {
+            c.inbox = Vec::new();
+            c.inbox_read = 0;
+        }
+        Ok(n as u64)
+    })
+}
+
+/// Sends program output (`fd` 1 or 2) to the host.
+pub fn output(fd: u32, bytes: &[u8]) -> SysResult {
+    for chunk in bytes.chunks(hypercell_abi::limits::MAX_OUTPUT_CHUNK_BYTES) {
+        request(&KernelRequest::Output { fd, data: chunk });
+    }
+    Ok(bytes.len() as u64)
+}
+
+/// Lets the host wait; the VM costs nothing meanwhile.
+pub fn sleep_ns(ns: u64) {
+    if ns > 0 {
+        request(&KernelRequest::Sleep { ns });
+    }
+}
+
+/// Reports the end of the program; the VM does not run again unless it is restored.
+pub fn exited(status: i32, signal: u32, report: &str) -> ! {
+    loop {
+        request(&KernelRequest::Exited { status, signal, report });
+    }
+}
+
+/// Fills a buffer with random bytes.
+///
+/// # Errors
+///
+/// `EIO` before the host sent entropy to this copy of the VM.
+pub fn random(to: &mut [u8]) -> Result<(), Errno> {
+    CHANNEL.with(|c| match &mut c.random {
+        Some(random) => {
+            random.fill_bytes(to);
+            Ok(())
+        }
+        None => Err(Errno::EIO),
+    })
+}
+
+/// Reports a kernel bug and ends the VM.
+pub fn abort(reason: &str) -> ! {
+    arch::abort(reason)
+}
+
+/// Frames in use, for diagnostics.
+pub fn frames_available() -> u64 {
+    frames::available()
+}

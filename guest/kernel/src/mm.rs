@@ -1,0 +1,556 @@
+//! The address space of the program: areas, demand paging, commitment.
+//!
+//! Guarantees: what a program may touch is decided by its areas alone; committed memory (writable private bytes, kernel
+//! heap) never exceeds the limit of the run, so running out is ENOMEM at the call that asks, not a kill later.
+//! Never: touches program memory while an area map is borrowed.
+//!
+//! Before: paging, frames. After: syscall/mem.rs, loader, traps.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use core::fmt::Write;
+
+use bitflags::bitflags;
+
+use crate::arch::{self, PAGE, is_scratch};
+use crate::cell::KernelCell;
+use crate::errno::Errno;
+use crate::{frames, heap, hotset, paging};
+
+/// Lowest address that a program may map.
+pub const USER_START: u64 = 0x1_0000;
+/// Kernel image and its surroundings: never mapped for a program.
+const KERNEL_HOLE: core::ops::Range<u64> = 0x7000_0000..0x8000_0000;
+/// The range that kernel-chosen addresses come from, top down.
+const MMAP_RANGE: core::ops::Range<u64> = 0x7e00_0000_0000..0x7fff_0000_0000;
+/// End of what a program may map.
+pub const USER_END: u64 = 0x7fff_ffff_f000;
+/// Top of the stack of the program, and its size.
+pub const STACK_TOP: u64 = 0x7fff_f000_0000;
+/// Bytes of the stack of the program: the usual 8 MiB of Linux.
+pub const STACK_BYTES: u64 = 8 << 20;
+/// Where the archive of the image is mapped.
+pub const ARCHIVE_START: u64 = 0x6000_0000_0000;
+/// Pages filled around a fault in fresh memory: one fault costs as much as clearing several pages.
+const FAULT_AROUND: u64 = 16;
+
+bitflags! {
+    /// What a program may do with an area.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Prot: u8 {
+        /// Read.
+        const READ = 1;
+        /// Write.
+        const WRITE = 2;
+        /// Execute.
+        const EXEC = 4;
+    }
+}
+
+/// What stands behind an area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backing {
+    /// Zeroes.
+    Anonymous,
+    /// File contents in the archive: address of the byte that the area's start shows, and bytes left in the file.
+    Image(u64, u64),
+}
+
+/// A range of the address space with one protection and one backing.
+#[derive(Clone, Copy, Debug)]
+pub struct Area {
+    /// End address, exclusive.
+    pub end: u64,
+    /// Allowed accesses.
+    pub prot: Prot,
+    /// Contents.
+    pub backing: Backing,
+    /// Counted against the memory limit.
+    pub committed: bool,
+}
+
+/// How a page fault ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The access may be repeated.
+    Resolved,
+    /// The program may not do this.
+    Denied,
+    /// Scratch is used up.
+    OutOfMemory,
+}
+
+/// The areas of the program, by start address.
+#[derive(Debug)]
+pub struct AddressSpace {
+    areas: BTreeMap<u64, Area>,
+    brk_start: u64,
+    brk: u64,
+    committed_bytes: u64,
+    limit_bytes: u64,
+    stale_translations: bool,
+}
+
+/// The one address space.
+pub static MM: KernelCell<AddressSpace> = KernelCell::new(AddressSpace {
+    areas: BTreeMap::new(),
+    brk_start: 0,
+    brk: 0,
+    committed_bytes: 0,
+    limit_bytes: u64::MAX,
+    stale_translations: false,
+});
+
+fn page_up(value: u64) -> Option<u64> {
+    value.checked_next_multiple_of(PAGE)
+}
+
+impl Backing {
+    fn advanced(self, by: u64) -> Self {
+        match self {
+            Self::Anonymous => Self::Anonymous,
+            Self::Image(at, left) => Self::Image(at + by, left.saturating_sub(by)),
+        }
+    }
+}
+
+impl AddressSpace {
+    /// The area around an address.
+    fn find(&self, address: u64) -> Option<(u64, &Area)> {
+        let (start, area) = self.areas.range(..=address).next_back()?;
+        (address < area.end).then_some((*start, area))
+    }
+
+    /// Whether every byte of a range allows the access.
+    pub fn allows(&self, start: u64, len: u64, prot: Prot) -> bool {
+        let Some(end) = start.checked_add(len) else { return false };
+        let mut at = start;
+        while at < end {
+            match self.find(at) {
+                Some((_, area)) if area.prot.contains(prot) => at = area.end,
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    fn is_free(&self, start: u64, end: u64) -> bool {
+        start >= USER_START
+            && end <= USER_END
+            && (end <= KERNEL_HOLE.start || start >= KERNEL_HOLE.end)
+            && self.find(start).is_none()
+            && self.areas.range(start..end).next().is_none()
+    }
+
+    /// Whether nothing is mapped in a range.
+    pub fn is_unused(&self, start: u64, len: u64) -> bool {
+        start.checked_add(len).is_some_and(|end| self.is_free(start & !(PAGE - 1), end))
+    }
+
+    /// The highest free range of kernel-chosen addresses.
+    fn pick(&self, len: u64) -> Option<u64> {
+        let mut end = MMAP_RANGE.end;
+        for (start, area) in self.areas.range(..MMAP_RANGE.end).rev() {
+            if end >= area.end && end - area.end >= len {
+                break;
+            }
+            end = end.min(*start);
+            if end < MMAP_RANGE.start {
+                return None;
+            }
+        }
+        end.checked_sub(len).filter(|&start| start >= MMAP_RANGE.start)
+    }
+
+    fn charge(&mut self, bytes: u64) -> Result<(), Errno> {
+        let total = self.committed_bytes.checked_add(bytes).ok_or(Errno::ENOMEM)?;
+        if total.saturating_add(heap::bytes()) > self.limit_bytes {
+            return Err(Errno::ENOMEM);
+        }
+        self.committed_bytes = total;
+        Ok(())
+    }
+
+    /// Splits areas so that none straddles `at`.
+    fn split(&mut self, at: u64) {
+        if let Some((start, area)) = self.find(at).map(|(s, a)| (s, *a)) {
+            if start < at {
+                self.areas.insert(at, Area { backing: area.backing.advanced(at - start), ..area });
+                if let Some(first) = self.areas.get_mut(&start) {
+                    first.end = at;
+                }
+            }
+        }
+    }
+
+    /// Drops what is mapped in a page-aligned range.
+    fn remove(&mut self, start: u64, end: u64) {
+        self.split(start);
+        self.split(end);
+        while let Some((&at, area)) = self.areas.range(start..end).next() {
+            let area = *area;
+            self.areas.remove(&at);
+            if area.committed {
+                self.committed_bytes = self.committed_bytes.saturating_sub(area.end - at);
+            }
+        }
+        self.release_pages(start, end);
+    }
+
+    /// Unmaps the pages of a range and returns their frames.
+    fn release_pages(&mut self, start: u64, end: u64) {
+        let mut freed = false;
+        paging::for_each(start, end, |_, entry| {
+            if is_scratch(paging::frame_of(entry)) {
+                frames::free(paging::frame_of(entry));
+            }
+            freed = true;
+            Some(0)
+        });
+        self.stale_translations |= freed;
+    }
+
+    /// Flushes translations that point to returned frames. Called before new memory is mapped and handed out.
+    fn flush_stale(&mut self) {
+        if core::mem::take(&mut self.stale_translations) {
+            arch::flush_tlb();
+        }
+    }
+
+    /// Maps a page-aligned range; `fixed` replaces what is there.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` where the limit of the run or the address space does not allow it.
+    pub fn map(&mut self, hint: u64, len: u64, fixed: bool, prot: Prot, backing: Backing, counted: bool) -> Result<u64, Errno> {
+        let len = page_up(len).filter(|&l| l > 0).ok_or(Errno::ENOMEM)?;
+        let committed = counted && prot.contains(Prot::WRITE);
+        let start = if fixed {
+            let end = hint.checked_add(len).ok_or(Errno::ENOMEM)?;
+            let outside = end > USER_END || (hint < KERNEL_HOLE.end && end > KERNEL_HOLE.start);
+            if hint < USER_START || outside {
+                return Err(Errno::ENOMEM);
+            }
+            if committed {
+                self.charge(len)?;
+            }
+            self.remove(hint, end);
+            hint
+        } else {
+            let hinted = hint & !(PAGE - 1);
+            let at = match hinted.checked_add(len) {
+                Some(end) if hinted != 0 && self.is_free(hinted, end) => hinted,
+                _ => self.pick(len).ok_or(Errno::ENOMEM)?,
+            };
+            if committed {
+                self.charge(len)?;
+            }
+            at
+        };
+        self.flush_stale();
+        self.areas.insert(start, Area { end: start + len, prot, backing, committed });
+        if let Backing::Image(at, left) = backing {
+            self.map_image(start, start + len, at, left, prot)?;
+        }
+        Ok(start)
+    }
+
+    /// Maps file contents at once: the pages exist already, a fault each would cost more than the entries.
+    fn map_image(&mut self, start: u64, end: u64, source: u64, left: u64, prot: Prot) -> Result<(), Errno> {
+        let mut offset = 0;
+        while start + offset < end && offset < left {
+            let frame = paging::frame_of(paging::entry(source + offset));
+            if frame != 0 {
+                paging::map(start + offset, frame, protection_bits(prot) & !paging::WRITE).map_err(|_| Errno::ENOMEM)?;
+            }
+            offset += PAGE;
+        }
+        Ok(())
+    }
+
+    /// Unmaps a range.
+    pub fn unmap(&mut self, start: u64, len: u64) -> Result<(), Errno> {
+        let len = page_up(len).ok_or(Errno::EINVAL)?;
+        let end = start.checked_add(len).ok_or(Errno::EINVAL)?;
+        if start % PAGE != 0 || len == 0 || end > USER_END {
+            return Err(Errno::EINVAL);
+        }
+        self.remove(start, end);
+        Ok(())
+    }
+
+    /// Changes the protection of a range.
+    pub fn protect(&mut self, start: u64, len: u64, prot: Prot) -> Result<(), Errno> {
+        let len = page_up(len).ok_or(Errno::ENOMEM)?;
+        let end = start.checked_add(len).ok_or(Errno::ENOMEM)?;
+        if start % PAGE != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if !self.allows(start, len, Prot::empty()) {
+            return Err(Errno::ENOMEM);
+        }
+        self.split(start);
+        self.split(end);
+        if prot.contains(Prot::WRITE) {
+            let newly: u64 = self.areas.range(start..end).filter(|(_, a)| !a.committed).map(|(s, a)| a.end - s).sum();
+            self.charge(newly)?;
+        }
+        for (_, area) in self.areas.range_mut(start..end) {
+            area.committed |= prot.contains(Prot::WRITE);
+            area.prot = prot;
+        }
+        let mut narrowed = false;
+        paging::for_each(start, end, |_, entry| {
+            // Writable only where the frame is ours; a fault copies the rest. No access: closed to ring 3.
+            let own = is_scratch(paging::frame_of(entry));
+            let mut bits = protection_bits(prot);
+            if !own {
+                bits &= !paging::WRITE;
+            }
+            if prot.is_empty() {
+                bits &= !paging::USER;
+            }
+            let new = entry & !(paging::WRITE | paging::USER | paging::NO_EXECUTE) | bits;
+            narrowed |= new != entry && (entry & !new & (paging::WRITE | paging::USER) != 0 || new & !entry & paging::NO_EXECUTE != 0);
+            (new != entry).then_some(new)
+        });
+        if narrowed {
+            arch::flush_tlb();
+        }
+        Ok(())
+    }
+
+    /// Drops the contents of anonymous pages (MADV_DONTNEED); file pages come back from the file.
+    pub fn discard(&mut self, start: u64, len: u64) -> Result<(), Errno> {
+        let len = page_up(len).ok_or(Errno::EINVAL)?;
+        let end = start.checked_add(len).ok_or(Errno::EINVAL)?;
+        if start % PAGE != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if !self.allows(start, len, Prot::empty()) {
+            return Err(Errno::ENOMEM);
+        }
+        self.release_pages(start, end);
+        self.flush_stale();
+        let refill: alloc::vec::Vec<(u64, Area)> = self.areas.range(..end).rev().take_while(|(_, a)| a.end > start)
+            .map(|(s, a)| (*s, *a)).collect();
+        for (at, area) in refill {
+            if let Backing::Image(source, left) = area.backing {
+                let from = at.max(start);
+                self.map_image(from, area.end.min(end), source + (from - at), left.saturating_sub(from - at), area.prot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves or resizes a mapping (mremap).
+    pub fn remap(&mut self, old: u64, old_len: u64, new_len: u64, may_move: bool) -> Result<u64, Errno> {
+        let old_len = page_up(old_len).ok_or(Errno::EINVAL)?;
+        let new_len = page_up(new_len).filter(|&l| l > 0).ok_or(Errno::EINVAL)?;
+        if old % PAGE != 0 || old_len == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let old_end = old.checked_add(old_len).ok_or(Errno::EINVAL)?;
+        let (start, area) = self.find(old).map(|(s, a)| (s, *a)).ok_or(Errno::EFAULT)?;
+        if old_end > area.end {
+            return Err(Errno::EFAULT);
+        }
+        if new_len <= old_len {
+            self.remove(old + new_len, old_end);
+            return Ok(old);
+        }
+        let grow_end = old.checked_add(new_len).ok_or(Errno::ENOMEM)?;
+        if area.end == old_end && self.is_free(old_end, grow_end) {
+            if area.committed {
+                self.charge(new_len - old_len)?;
+            }
+            self.flush_stale();
+            self.areas.insert(old_end, Area { end: grow_end, backing: area.backing.advanced(old_end - start), ..area });
+            return Ok(old);
+        }
+        if !may_move {
+            return Err(Errno::ENOMEM);
+        }
+        let target = self.map(0, new_len, false, Prot::empty(), Backing::Anonymous, false)?;
+        if area.committed {
+            if let Err(error) = self.charge(new_len - old_len) {
+                self.remove(target, target + new_len);
+                return Err(error);
+            }
+        }
+        self.areas.insert(target, Area { end: target + new_len, backing: area.backing.advanced(old - start), ..area });
+        let mut moved = Ok(());
+        paging::for_each(old, old_end, |at, entry| {
+            let bits = entry & (paging::WRITE | paging::NO_EXECUTE);
+            moved = moved.and(paging::map(target + (at - old), paging::frame_of(entry), bits));
+            Some(0)
+        });
+        self.stale_translations = true;
+        self.split(old);
+        self.split(old_end);
+        self.areas.remove(&old);
+        moved.map_err(|_| Errno::ENOMEM)?;
+        Ok(target)
+    }
+
+    /// Sets where the heap of the program begins.
+    pub fn set_brk_start(&mut self, address: u64) {
+        self.brk_start = address.next_multiple_of(PAGE);
+        self.brk = self.brk_start;
+    }
+
+    /// brk(2): moves the end of the heap, or leaves it and returns it as it is.
+    pub fn set_brk(&mut self, wanted: u64) -> u64 {
+        let (Some(old_end), Some(new_end)) = (page_up(self.brk), page_up(wanted)) else { return self.brk };
+        if wanted < self.brk_start {
+            return self.brk;
+        }
+        if new_end > old_end {
+            if !self.is_free(old_end, new_end) || self.charge(new_end - old_end).is_err() {
+                return self.brk;
+            }
+            self.flush_stale();
+            let joined = self.areas.range(..old_end).next_back().filter(|(s, a)| a.end == old_end && **s >= self.brk_start)
+                .map(|(s, _)| *s);
+            match joined.and_then(|s| self.areas.get_mut(&s)) {
+                Some(area) => area.end = new_end,
+                None => {
+                    let prot = Prot::READ | Prot::WRITE;
+                    self.areas.insert(old_end, Area { end: new_end, prot, backing: Backing::Anonymous, committed: true });
+                }
+            }
+        } else if new_end < old_end {
+            self.remove(new_end, old_end);
+        }
+        self.brk = wanted;
+        self.brk
+    }
+
+    /// Sets the most bytes that the program and the kernel heap may commit.
+    pub fn set_limit(&mut self, bytes: u64) {
+        self.limit_bytes = bytes;
+    }
+
+    /// Answers a fault of the program. Runs in the fault handler: reads areas, writes page tables, allocates frames only.
+    fn resolve(&self, address: u64, write: bool, fetch: bool) -> Fault {
+        let page = address & !(PAGE - 1);
+        let Some((start, area)) = self.find(page) else { return Fault::Denied };
+        let needed = if write { Prot::WRITE } else if fetch { Prot::EXEC } else { Prot::READ };
+        if !area.prot.contains(needed) {
+            return Fault::Denied;
+        }
+        if paging::is_present(page) {
+            return if write {
+                hotset::note(page);
+                paging::make_writable(page).map_or(Fault::OutOfMemory, |_| Fault::Resolved)
+            } else {
+                // A stale translation, or a page closed by an earlier protection: open it as the area says.
+                paging::set_bits(page, paging::USER | protection_bits(area.prot) & !paging::WRITE | keep_write(page));
+                Fault::Resolved
+            };
+        }
+        if let Backing::Image(_, left) = area.backing {
+            // Past the end of the file: Linux sends SIGBUS; the page of the end itself was mapped when the area was.
+            if page - start >= left.next_multiple_of(PAGE) {
+                return Fault::Denied;
+            }
+        }
+        self.fill(page, area)
+    }
+
+    fn fill(&self, page: u64, area: &Area) -> Fault {
+        let end = (page + FAULT_AROUND * PAGE).min(area.end).min((page | 0xffff) + 1);
+        let mut at = page;
+        while at < end {
+            if at == page || !paging::is_present(at) {
+                let Some(gpa) = frames::alloc() else {
+                    return if at == page { Fault::OutOfMemory } else { Fault::Resolved };
+                };
+                if paging::map(at, gpa, protection_bits(area.prot)).is_err() {
+                    return if at == page { Fault::OutOfMemory } else { Fault::Resolved };
+                }
+            }
+            at += PAGE;
+        }
+        Fault::Resolved
+    }
+}
+
+fn keep_write(page: u64) -> u64 {
+    paging::entry(page) & paging::WRITE
+}
+
+fn protection_bits(prot: Prot) -> u64 {
+    let write = if prot.contains(Prot::WRITE) { paging::WRITE } else { 0 };
+    let execute = if prot.contains(Prot::EXEC) { 0 } else { paging::NO_EXECUTE };
+    write | execute | paging::USER
+}
+
+/// Answers a page fault of ring 3.
+pub fn handle_fault(address: u64, write: bool, fetch: bool) -> Fault {
+    let page = address & !(PAGE - 1);
+    let kernel = KERNEL_HOLE.contains(&page) || (heap::HEAP_START..heap::HEAP_END).contains(&page);
+    if kernel {
+        return if write && paging::is_present(page) {
+            hotset::note(page);
+            paging::make_writable(page).map_or(Fault::OutOfMemory, |_| Fault::Resolved)
+        } else {
+            Fault::Denied
+        };
+    }
+    MM.peek(|mm| mm.resolve(address, write, fetch))
+}
+
+/// Whether a program may read (or write) a range: the check behind every user pointer.
+pub fn access_ok(address: u64, len: u64, write: bool) -> bool {
+    MM.peek(|mm| mm.allows(address, len, if write { Prot::WRITE } else { Prot::READ }))
+}
+
+/// Makes the address space ready for a snapshot: drops pages that hold only zeroes.
+pub fn drop_zero_pages() {
+    MM.with(|mm| {
+        for (start, area) in &mm.areas {
+            if area.backing != Backing::Anonymous || !area.prot.contains(Prot::READ) {
+                continue;
+            }
+            paging::for_each(*start, area.end, |at, entry| {
+                let gpa = paging::frame_of(entry);
+                if is_scratch(gpa) && arch::page_is_zero(at) {
+                    frames::free(gpa);
+                    return Some(0);
+                }
+                None
+            });
+        }
+    });
+    arch::flush_tlb();
+}
+
+/// Writes the text of /proc/self/maps.
+pub fn proc_maps(out: &mut String) {
+    MM.peek(|mm| {
+        for (start, area) in &mm.areas {
+            let flag = |bit, c| if area.prot.contains(bit) { c } else { '-' };
+            let name = if *start == mm.brk_start && mm.brk > mm.brk_start {
+                "[heap]"
+            } else if area.end == STACK_TOP {
+                "[stack]"
+            } else {
+                ""
+            };
+            let (r, w, x) = (flag(Prot::READ, 'r'), flag(Prot::WRITE, 'w'), flag(Prot::EXEC, 'x'));
+            // fmt::Write on a String fails only where memory is out, which aborts by itself.
+            let _ = writeln!(out, "{start:012x}-{:012x} {r}{w}{x}p 00000000 00:00 0 {name}", area.end);
+        }
+    });
+}
+
+/// Bytes of frames in use.
+pub fn rss_bytes() -> u64 {
+    u64::from(arch::state().frames_used.get()) * PAGE
+}
+
+/// Bytes of memory that the run may use.
+pub fn total_bytes() -> u64 {
+    MM.peek(|mm| mm.limit_bytes.min(frames::available() * PAGE + rss_bytes()))
+}

@@ -1,0 +1,180 @@
+//! Page tables: four levels, 4 KiB leaves, edited through the alias.
+//!
+//! Guarantees: tables and leaves made here are open to ring 3; accessed and dirty bits are preset, so the processor
+//! never writes a table. Never: decides what a program may map (mm.rs) or flushes translations (its callers know when).
+//!
+//! Before: frames. After: mm, heap.
+
+use crate::arch::{self, PAGE, is_scratch, phys_read, phys_write, state};
+use crate::frames;
+
+/// Leaf and table bits (SDM vol. 3, 4.5).
+pub const PRESENT: u64 = 1;
+/// Writable.
+pub const WRITE: u64 = 1 << 1;
+/// Open to ring 3.
+pub const USER: u64 = 1 << 2;
+const ACCESSED: u64 = 1 << 5;
+const DIRTY: u64 = 1 << 6;
+const LARGE: u64 = 1 << 7;
+/// Hyperlight's mark of a copy-on-write page; a snapshot gives it to every writable page.
+const COW: u64 = 1 << 9;
+/// Not executable.
+pub const NO_EXECUTE: u64 = 1 << 63;
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+/// Scratch is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfFrames;
+
+/// The physical address in an entry.
+pub fn frame_of(entry: u64) -> u64 {
+    entry & ADDRESS
+}
+
+fn index(address: u64, level: u32) -> u64 {
+    (address >> (12 + 9 * level)) & 511
+}
+
+/// Finds the slot of the leaf entry for `address`, making tables on the way if `create`.
+fn slot(address: u64, create: bool) -> Result<Option<u64>, OutOfFrames> {
+    let mut table = state().root.get();
+    for level in [3, 2, 1] {
+        let at = table + index(address, level) * 8;
+        let entry = phys_read(at);
+        if entry & PRESENT == 0 {
+            if !create {
+                return Ok(None);
+            }
+            let gpa = frames::alloc().ok_or(OutOfFrames)?;
+            phys_write(at, gpa | PRESENT | WRITE | USER | ACCESSED);
+            table = gpa;
+        } else if entry & LARGE != 0 {
+            return Ok(None);
+        } else {
+            table = frame_of(entry);
+        }
+    }
+    Ok(Some(table + index(address, 0) * 8))
+}
+
+/// Reads the leaf entry of a page; 0 where there is none.
+pub fn entry(address: u64) -> u64 {
+    match slot(address, false) {
+        Ok(Some(at)) => phys_read(at),
+        _ => 0,
+    }
+}
+
+/// Whether a page is present.
+pub fn is_present(address: u64) -> bool {
+    entry(address) & PRESENT != 0
+}
+
+/// Maps a page to a frame with the given bits (WRITE, NO_EXECUTE).
+pub fn map(address: u64, gpa: u64, bits: u64) -> Result<(), OutOfFrames> {
+    let at = slot(address, true)?.ok_or(OutOfFrames)?;
+    phys_write(at, gpa | bits | PRESENT | USER | ACCESSED | DIRTY);
+    Ok(())
+}
+
+/// Clears a leaf entry and returns what it was.
+pub fn unmap(address: u64) -> u64 {
+    match slot(address, false) {
+        Ok(Some(at)) => {
+            let old = phys_read(at);
+            if old != 0 {
+                phys_write(at, 0);
+            }
+            old
+        }
+        _ => 0,
+    }
+}
+
+/// Replaces the bits of a present page and keeps its frame; returns the old entry.
+pub fn set_bits(address: u64, bits: u64) -> u64 {
+    match slot(address, false) {
+        Ok(Some(at)) => {
+            let old = phys_read(at);
+            if old & PRESENT != 0 {
+                phys_write(at, frame_of(old) | bits | PRESENT | ACCESSED | DIRTY);
+            }
+            old
+        }
+        _ => 0,
+    }
+}
+
+/// Calls `f(address, entry)` for every leaf in a range, skipping holes a table at a time. A new value is stored where
+/// `f` returns one.
+pub fn for_each(start: u64, end: u64, mut f: impl FnMut(u64, u64) -> Option<u64>) {
+    let mut address = start & !(PAGE - 1);
+    while address < end {
+        let table_end = (address | 0x1f_ffff) + 1;
+        let Ok(Some(first)) = slot(address, false) else {
+            address = table_end;
+            continue;
+        };
+        let mut at = first;
+        while address < end && address < table_end {
+            let old = phys_read(at);
+            if old != 0 {
+                if let Some(new) = f(address, old) {
+                    phys_write(at, new);
+                }
+            }
+            at += 8;
+            address += PAGE;
+        }
+    }
+}
+
+/// Gives a present page of a snapshot its own writable copy, or just the write bit where it is ours already.
+///
+/// Returns the bits of the entry before, or fails when scratch is used up. The translation is not flushed: a page fault
+/// drops the one of the faulting address (SDM vol. 3, 4.10.4.1), and bulk callers run before anything is cached.
+pub fn make_writable(address: u64) -> Result<u64, OutOfFrames> {
+    let page = address & !(PAGE - 1);
+    let at = slot(page, false)?.ok_or(OutOfFrames)?;
+    let old = phys_read(at);
+    if old & PRESENT == 0 {
+        return Ok(old);
+    }
+    if is_scratch(frame_of(old)) {
+        phys_write(at, old & !COW | WRITE | USER);
+    } else {
+        let gpa = frames::alloc().ok_or(OutOfFrames)?;
+        arch::copy_page_to_frame(page, gpa);
+        phys_write(at, gpa | (old & NO_EXECUTE) | WRITE | PRESENT | USER | ACCESSED | DIRTY);
+    }
+    Ok(old)
+}
+
+/// Opens the lower half of the host-built tables to ring 3: the host writes entries without the user bit.
+pub fn open_to_user() {
+    let root = state().root.get();
+    open_table(root, 3, 0..256);
+}
+
+fn open_table(table: u64, level: u32, entries: core::ops::Range<u64>) {
+    for i in entries {
+        let at = table + i * 8;
+        let entry = phys_read(at);
+        if entry & PRESENT == 0 || (level == 3 && i == index(arch::ALIAS, 3)) {
+            continue;
+        }
+        if entry & USER == 0 {
+            phys_write(at, entry | USER);
+        }
+        if level > 0 && entry & LARGE == 0 {
+            open_table(frame_of(entry), level - 1, 0..512);
+        }
+    }
+}
+
+/// Takes the alias out of the page tables, which a snapshot requires: its walker takes a 2 MiB entry for a table.
+/// Nothing may touch scratch through the alias until the host enters again.
+pub fn remove_alias() {
+    phys_write(state().root.get() + index(arch::ALIAS, 3) * 8, 0);
+}

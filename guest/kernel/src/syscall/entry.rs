@@ -1,0 +1,25 @@
+//! From program registers to the system-call table and back.
+//!
+//! Before: traps. After: table.
+
+use crate::errno::{Args, Errno};
+use crate::task;
+use crate::traps::Regs;
+
+const RT_SIGRETURN: u64 = 15;
+
+/// Runs one system call and delivers signals that it raised.
+pub fn handle(regs: &mut Regs) {
+    if regs.rax == RT_SIGRETURN {
+        if task::sigreturn(regs).is_err() {
+            task::bad_signal_frame(regs);
+        }
+    } else {
+        let args = Args([regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9]);
+        regs.rax = match super::table::dispatch(regs.rax, &args) {
+            Ok(value) => value,
+            Err(Errno(number)) => (-i64::from(number)) as u64,
+        };
+    }
+    task::deliver_pending(regs);
+}

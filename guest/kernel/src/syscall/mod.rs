@@ -1,0 +1,49 @@
+//! System calls, by family. `table` has one row for each number; what is not there is counted here and reported.
+//!
+//! Before: traps. After: vfs, mm, task, time, channel.
+
+pub mod entry;
+pub mod fs;
+pub mod mem;
+pub mod poll;
+pub mod proc;
+pub mod signal;
+pub mod table;
+pub mod time;
+
+use hypercell_abi::frame::UnsupportedSyscall;
+
+use crate::cell::KernelCell;
+
+const KINDS: usize = 32;
+
+static UNSUPPORTED: KernelCell<[UnsupportedSyscall; KINDS]> =
+    KernelCell::new([UnsupportedSyscall { nr: 0, count: 0 }; KINDS]);
+
+/// Counts a call that the kernel refuses or does not know; the host shows it by name with the run.
+pub fn report_unsupported(nr: u64) {
+    let nr = u16::try_from(nr).unwrap_or(u16::MAX);
+    UNSUPPORTED.with(|list| {
+        if let Some(slot) = list.iter_mut().find(|s| s.count == 0 || s.nr == nr) {
+            slot.nr = nr;
+            slot.count = slot.count.saturating_add(1);
+        }
+    });
+}
+
+/// Copies the counts of this run into a turn header and says how many there are.
+pub fn take_unsupported(out: &mut [UnsupportedSyscall]) -> usize {
+    UNSUPPORTED.with(|list| {
+        let mut n = 0;
+        for (slot, from) in out.iter_mut().zip(list.iter().filter(|s| s.count > 0)) {
+            *slot = *from;
+            n += 1;
+        }
+        n
+    })
+}
+
+/// Forgets the counts: a new run begins.
+pub fn reset_unsupported() {
+    UNSUPPORTED.with(|list| *list = [UnsupportedSyscall { nr: 0, count: 0 }; KINDS]);
+}

@@ -1,0 +1,224 @@
+//! The process as it sees itself: identity, limits, machine, random bytes, end. One process, one thread, one processor.
+//!
+//! Before: table. After: task, channel, time.
+
+use alloc::format;
+
+use linux_raw_sys::general as linux;
+
+use crate::errno::{Args, Errno, SysResult};
+use crate::task::PID;
+use crate::{arch, channel, mm, time, user};
+
+/// Most bytes that one getrandom call fills, as on Linux (getrandom(2)).
+const RANDOM_MAX: u64 = 33_554_431;
+
+/// getpid(2), gettid(2), getpgrp(2), getsid(2), set_tid_address(2): the program is process 1.
+pub fn sys_getpid(_: &Args) -> SysResult {
+    Ok(PID)
+}
+
+/// getppid(2), getuid(2) and the other identities: root of a VM of its own.
+pub fn sys_zero(_: &Args) -> SysResult {
+    Ok(0)
+}
+
+/// getgroups(2): none.
+pub fn sys_getgroups(_: &Args) -> SysResult {
+    Ok(0)
+}
+
+/// getresuid(2), getresgid(2).
+pub fn sys_getresuid(args: &Args) -> SysResult {
+    for at in &args.0[..3] {
+        user::write_bytes(*at, &[0; 4])?;
+    }
+    Ok(0)
+}
+
+/// uname(2): the VM, not the host.
+pub fn sys_uname(args: &Args) -> SysResult {
+    let mut bytes = [0u8; 6 * 65];
+    let names = ["Linux", "hypercell", "6.1.0-hypercell", "#1 hypercell", "x86_64", "(none)"];
+    for (field, name) in bytes.chunks_mut(65).zip(names) {
+        field[..name.len()].copy_from_slice(name.as_bytes());
+    }
+    user::write_bytes(args.0[0], &bytes).map(|()| 0)
+}
+
+/// arch_prctl(2).
+pub fn sys_arch_prctl(args: &Args) -> SysResult {
+    const ARCH_SET_GS: u64 = 0x1001;
+    const ARCH_SET_FS: u64 = 0x1002;
+    const ARCH_GET_FS: u64 = 0x1003;
+    match args.0[0] {
+        ARCH_SET_FS => arch::set_fs_base(args.0[1]),
+        ARCH_SET_GS => arch::set_gs_base(args.0[1]),
+        ARCH_GET_FS => user::write_bytes(args.0[1], &arch::fs_base().to_le_bytes())?,
+        _ => return Err(Errno::EINVAL),
+    }
+    Ok(0)
+}
+
+/// rseq(2): not offered; the C library works without.
+pub fn sys_rseq(_: &Args) -> SysResult {
+    Err(Errno::ENOSYS)
+}
+
+fn limit_of(resource: u64) -> Result<(u64, u64), Errno> {
+    Ok(match resource as u32 {
+        linux::RLIMIT_STACK => (mm::STACK_BYTES, mm::STACK_BYTES),
+        linux::RLIMIT_NOFILE => (1024, 1024),
+        linux::RLIMIT_NPROC => (1, 1),
+        linux::RLIMIT_CORE => (0, 0),
+        0..=15 => (u64::MAX, u64::MAX),
+        _ => return Err(Errno::EINVAL),
+    })
+}
+
+fn put_limit(at: u64, resource: u64) -> SysResult {
+    let (soft, hard) = limit_of(resource)?;
+    if at != 0 {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&soft.to_le_bytes());
+        bytes[8..].copy_from_slice(&hard.to_le_bytes());
+        user::write_bytes(at, &bytes)?;
+    }
+    Ok(0)
+}
+
+/// prlimit64(2): limits can be read; the host alone sets them.
+pub fn sys_prlimit64(args: &Args) -> SysResult {
+    let [pid, resource, new, old, ..] = args.0;
+    if pid != 0 && pid != PID {
+        return Err(Errno::ESRCH);
+    }
+    if new != 0 {
+        return Err(Errno::EPERM);
+    }
+    put_limit(old, resource)
+}
+
+/// getrlimit(2).
+pub fn sys_getrlimit(args: &Args) -> SysResult {
+    put_limit(args.0[1], args.0[0])
+}
+
+/// getrusage(2): time since start as user time, and the memory in use.
+pub fn sys_getrusage(args: &Args) -> SysResult {
+    let mut bytes = [0; 144];
+    let ns = time::monotonic_ns();
+    bytes[..8].copy_from_slice(&(ns / 1_000_000_000).to_le_bytes());
+    bytes[8..16].copy_from_slice(&(ns / 1000 % 1_000_000).to_le_bytes());
+    bytes[32..40].copy_from_slice(&(mm::rss_bytes() / 1024).to_le_bytes());
+    user::write_bytes(args.0[1], &bytes).map(|()| 0)
+}
+
+/// times(2).
+pub fn sys_times(args: &Args) -> SysResult {
+    let ticks = time::monotonic_ns() / 10_000_000;
+    if args.0[0] != 0 {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&ticks.to_le_bytes());
+        user::write_bytes(args.0[0], &bytes)?;
+    }
+    Ok(ticks)
+}
+
+/// sysinfo(2).
+pub fn sys_sysinfo(args: &Args) -> SysResult {
+    let total = mm::total_bytes();
+    let words = [time::monotonic_ns() / 1_000_000_000, 0, 0, 0, total, total.saturating_sub(mm::rss_bytes()), 0, 0, 0, 0];
+    let mut bytes = [0; 112];
+    for (i, word) in words.into_iter().enumerate() {
+        bytes[i * 8..i * 8 + 8].copy_from_slice(&word.to_le_bytes());
+    }
+    bytes[80] = 1; // processes
+    bytes[104] = 1; // unit of the sizes, in bytes
+    user::write_bytes(args.0[0], &bytes).map(|()| 0)
+}
+
+/// sched_getaffinity(2): one processor.
+pub fn sys_sched_getaffinity(args: &Args) -> SysResult {
+    if args.0[1] < 8 {
+        return Err(Errno::EINVAL);
+    }
+    user::write_bytes(args.0[2], &1u64.to_le_bytes())?;
+    Ok(8)
+}
+
+/// getcpu(2).
+pub fn sys_getcpu(args: &Args) -> SysResult {
+    for at in args.0[..2].iter().filter(|&&at| at != 0) {
+        user::write_bytes(*at, &[0; 4])?;
+    }
+    Ok(0)
+}
+
+/// getrandom(2).
+///
+/// # Errors
+///
+/// `EIO` until the host sent entropy to this copy of the VM, so that no secret is made from a repeated state.
+pub fn sys_getrandom(args: &Args) -> SysResult {
+    let [at, len, ..] = args.0;
+    let len = len.min(RANDOM_MAX);
+    let mut buffer = [0; 256];
+    let mut done = 0;
+    while done < len {
+        let n = buffer.len().min((len - done) as usize);
+        channel::random(&mut buffer[..n])?;
+        user::write_bytes(at + done, &buffer[..n])?;
+        done += n as u64;
+    }
+    Ok(len)
+}
+
+/// prctl(2): the name of the thread is accepted; nothing else.
+pub fn sys_prctl(args: &Args) -> SysResult {
+    const PR_SET_PDEATHSIG: u64 = 1;
+    const PR_SET_NAME: u64 = 15;
+    const PR_GET_NAME: u64 = 16;
+    match args.0[0] {
+        PR_SET_NAME | PR_SET_PDEATHSIG => Ok(0),
+        PR_GET_NAME => user::write_bytes(args.0[1], b"python\0\0\0\0\0\0\0\0\0\0").map(|()| 0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// futex(2). Nobody else can wake this thread: a wait with a time lasts that long, one without lasts until the host's
+/// time limit, and a wake wakes none.
+pub fn sys_futex(args: &Args) -> SysResult {
+    let [at, op, value, timeout, ..] = args.0;
+    let command = op as u32 & linux::FUTEX_CMD_MASK as u32;
+    match command {
+        linux::FUTEX_WAIT | linux::FUTEX_WAIT_BITSET => {
+            let mut word = [0; 4];
+            user::read_bytes(at, &mut word)?;
+            if u32::from_le_bytes(word) != value as u32 {
+                return Err(Errno::EAGAIN);
+            }
+            if timeout == 0 {
+                loop {
+                    channel::sleep_ns(u64::MAX);
+                }
+            }
+            let mut ns = super::time::read_timespec(timeout)?;
+            if command == linux::FUTEX_WAIT_BITSET {
+                let realtime = op as u32 & linux::FUTEX_CLOCK_REALTIME != 0;
+                let now = if realtime { time::realtime_ns() } else { time::monotonic_ns() };
+                ns = ns.saturating_sub(now);
+            }
+            channel::sleep_ns(ns);
+            Err(Errno::ETIMEDOUT)
+        }
+        linux::FUTEX_WAKE | linux::FUTEX_WAKE_BITSET | linux::FUTEX_REQUEUE | linux::FUTEX_CMP_REQUEUE => Ok(0),
+        _ => Err(Errno::ENOSYS),
+    }
+}
+
+/// exit(2), exit_group(2): the end of the program and of this VM's run.
+pub fn sys_exit_group(args: &Args) -> SysResult {
+    let status = args.0[0] as u8;
+    channel::exited(i32::from(status), 0, &format!("the program exited with status {status}"))
+}

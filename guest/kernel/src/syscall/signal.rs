@@ -1,0 +1,127 @@
+//! Signals: actions, masks, and raising them in this one process.
+//!
+//! Before: table. After: task.
+
+use linux_raw_sys::general as linux;
+
+use crate::errno::{Args, Errno, SysResult};
+use crate::task::{self, Action, PID, TASK};
+use crate::{channel, user};
+
+const UNBLOCKABLE: u64 = 1 << (linux::SIGKILL - 1) | 1 << (linux::SIGSTOP - 1);
+
+/// rt_sigaction(2).
+pub fn sys_rt_sigaction(args: &Args) -> SysResult {
+    let [signal, new, old, size, ..] = args.0;
+    if size != 8 || !(1..=64).contains(&signal) {
+        return Err(Errno::EINVAL);
+    }
+    let index = signal as usize;
+    if old != 0 {
+        let action = TASK.with(|t| t.actions[index]);
+        let mut bytes = [0; 32];
+        for (i, word) in [action.handler, action.flags, action.restorer, action.mask].into_iter().enumerate() {
+            bytes[i * 8..i * 8 + 8].copy_from_slice(&word.to_le_bytes());
+        }
+        user::write_bytes(old, &bytes)?;
+    }
+    if new != 0 {
+        if UNBLOCKABLE & 1 << (signal - 1) != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let mut bytes = [0; 32];
+        user::read_bytes(new, &mut bytes)?;
+        let word = |i: usize| u64::from_le_bytes(bytes[i * 8..i * 8 + 8].try_into().unwrap_or_default());
+        let action = Action { handler: word(0), flags: word(1), restorer: word(2), mask: word(3) & !UNBLOCKABLE };
+        TASK.with(|t| t.actions[index] = action);
+    }
+    Ok(0)
+}
+
+/// rt_sigprocmask(2).
+pub fn sys_rt_sigprocmask(args: &Args) -> SysResult {
+    let [how, set, old, size, ..] = args.0;
+    if size != 8 {
+        return Err(Errno::EINVAL);
+    }
+    let blocked = TASK.with(|t| t.blocked);
+    if set != 0 {
+        let mut bytes = [0; 8];
+        user::read_bytes(set, &mut bytes)?;
+        let set = u64::from_le_bytes(bytes);
+        let new = match how as u32 {
+            linux::SIG_BLOCK => blocked | set,
+            linux::SIG_UNBLOCK => blocked & !set,
+            linux::SIG_SETMASK => set,
+            _ => return Err(Errno::EINVAL),
+        };
+        TASK.with(|t| t.blocked = new & !UNBLOCKABLE);
+    }
+    if old != 0 {
+        user::write_bytes(old, &blocked.to_le_bytes())?;
+    }
+    Ok(0)
+}
+
+/// rt_sigpending(2).
+pub fn sys_rt_sigpending(args: &Args) -> SysResult {
+    let pending = TASK.with(|t| t.pending & t.blocked);
+    user::write_bytes(args.0[0], &pending.to_le_bytes()).map(|()| 0)
+}
+
+/// sigaltstack(2).
+pub fn sys_sigaltstack(args: &Args) -> SysResult {
+    let [new, old, ..] = args.0;
+    let (start, len) = TASK.with(|t| t.altstack);
+    if old != 0 {
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&start.to_le_bytes());
+        bytes[8..12].copy_from_slice(&(if len == 0 { linux::SS_DISABLE } else { 0 }).to_le_bytes());
+        bytes[16..].copy_from_slice(&len.to_le_bytes());
+        user::write_bytes(old, &bytes)?;
+    }
+    if new != 0 {
+        let mut bytes = [0; 24];
+        user::read_bytes(new, &mut bytes)?;
+        let word = |i: usize| u64::from_le_bytes(bytes[i..i + 8].try_into().unwrap_or_default());
+        let disabled = bytes[8] & linux::SS_DISABLE as u8 != 0;
+        if !disabled && word(16) < u64::from(linux::MINSIGSTKSZ) {
+            return Err(Errno::ENOMEM);
+        }
+        TASK.with(|t| t.altstack = if disabled { (0, 0) } else { (word(0), word(16)) });
+    }
+    Ok(0)
+}
+
+fn raise_for(target: u64, signal: u64) -> SysResult {
+    if target != PID {
+        return Err(Errno::ESRCH);
+    }
+    task::raise(u32::try_from(signal).map_err(|_| Errno::EINVAL)?).map(|()| 0)
+}
+
+/// kill(2): to itself, its group, or all.
+pub fn sys_kill(args: &Args) -> SysResult {
+    match args.0[0] as i32 {
+        0 | -1 => raise_for(PID, args.0[1]),
+        pid => raise_for(u64::from(pid.unsigned_abs()), args.0[1]),
+    }
+}
+
+/// tkill(2).
+pub fn sys_tkill(args: &Args) -> SysResult {
+    raise_for(args.0[0], args.0[1])
+}
+
+/// tgkill(2).
+pub fn sys_tgkill(args: &Args) -> SysResult {
+    raise_for(args.0[1], args.0[2])
+}
+
+/// pause(2), rt_sigsuspend(2), rt_sigtimedwait(2) without a time: only the host can end this, at the time limit.
+pub fn sys_pause(_: &Args) -> SysResult {
+    while TASK.with(|t| t.pending & !t.blocked == 0) {
+        channel::sleep_ns(u64::MAX);
+    }
+    Err(Errno::EINTR)
+}

@@ -1,0 +1,259 @@
+//! The one process: identity, signals, end.
+//!
+//! Guarantees: a fault without a handler ends the program with a report that names signal, address and place; a signal
+//! with a handler runs it on the stack it asked for. Signals are delivered at system calls and faults only.
+//!
+//! Before: traps, syscall. After: channel (the report).
+
+use alloc::format;
+use alloc::string::String;
+
+use linux_raw_sys::general as linux;
+
+use crate::cell::KernelCell;
+use crate::errno::{Errno, SysResult};
+use crate::traps::Regs;
+use crate::user;
+use crate::{arch, channel, mm};
+
+/// Process id, thread id, parent: the program is the init of its VM.
+pub const PID: u64 = 1;
+const SIGNALS: usize = 65;
+const XSAVE_BYTES: usize = 2816;
+/// ucontext (304 bytes), siginfo (128) and the return address before them: `struct rt_sigframe` of Linux.
+const FRAME_BYTES: usize = 8 + 304 + 128;
+const RED_ZONE: u64 = 128;
+/// Stack that delivering a signal takes (AT_MINSIGSTKSZ).
+pub const MIN_SIGNAL_STACK: u64 = 4096;
+
+/// rt_sigaction's record, as the kernel sees it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Action {
+    /// Handler address; 0 default, 1 ignore.
+    pub handler: u64,
+    /// SA_* flags.
+    pub flags: u64,
+    /// Return trampoline of the C library.
+    pub restorer: u64,
+    /// Signals blocked while the handler runs.
+    pub mask: u64,
+}
+
+/// Signal state of the program.
+#[derive(Debug)]
+pub struct Task {
+    /// Actions by signal number.
+    pub actions: [Action; SIGNALS],
+    /// Blocked signals, bit n-1 for signal n.
+    pub blocked: u64,
+    /// Raised and not yet delivered.
+    pub pending: u64,
+    /// Alternate stack: start, bytes; 0 bytes is none.
+    pub altstack: (u64, u64),
+}
+
+/// The one task.
+pub static TASK: KernelCell<Task> = KernelCell::new(Task {
+    actions: [Action { handler: 0, flags: 0, restorer: 0, mask: 0 }; SIGNALS],
+    blocked: 0,
+    pending: 0,
+    altstack: (0, 0),
+});
+
+fn bit(signal: u32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// Marks a signal as raised; it is delivered when the system call returns.
+pub fn raise(signal: u32) -> Result<(), Errno> {
+    if signal as usize >= SIGNALS {
+        return Err(Errno::EINVAL);
+    }
+    if signal != 0 {
+        TASK.with(|t| t.pending |= bit(signal));
+    }
+    Ok(())
+}
+
+/// Signals that do nothing unless a handler is set.
+fn ignored_by_default(signal: u32) -> bool {
+    matches!(signal, linux::SIGCHLD | linux::SIGCONT | linux::SIGURG | linux::SIGWINCH)
+}
+
+fn name(signal: u32) -> &'static str {
+    match signal {
+        linux::SIGSEGV => "SIGSEGV",
+        linux::SIGBUS => "SIGBUS",
+        linux::SIGILL => "SIGILL",
+        linux::SIGFPE => "SIGFPE",
+        linux::SIGABRT => "SIGABRT",
+        linux::SIGTRAP => "SIGTRAP",
+        linux::SIGKILL => "SIGKILL",
+        linux::SIGTERM => "SIGTERM",
+        linux::SIGINT => "SIGINT",
+        _ => "signal",
+    }
+}
+
+/// Delivers what is pending before the program continues with `regs`.
+pub fn deliver_pending(regs: &mut Regs) {
+    loop {
+        let Some((signal, action)) = TASK.with(|t| {
+            let ready = t.pending & !t.blocked;
+            if ready == 0 {
+                return None;
+            }
+            let signal = ready.trailing_zeros() + 1;
+            t.pending &= !bit(signal);
+            Some((signal, t.actions[signal as usize]))
+        }) else {
+            return;
+        };
+        match action.handler {
+            0 if ignored_by_default(signal) => {}
+            1 => {}
+            0 => end_by_signal(signal, regs, "raised by the program itself"),
+            _ => {
+                if run_handler(regs, signal, action, 0, 0, 0).is_err() {
+                    end_by_signal(linux::SIGSEGV, regs, "no room for a signal frame");
+                }
+            }
+        }
+    }
+}
+
+/// Turns a fault into a signal: to the program's handler, or the end with a report.
+pub fn fault_signal(regs: &mut Regs, vector: u64, error: u64, address: u64) {
+    let signal = match vector {
+        0 | 16 | 19 => linux::SIGFPE,
+        1 | 3 => linux::SIGTRAP,
+        6 => linux::SIGILL,
+        12 | 17 => linux::SIGBUS,
+        _ => linux::SIGSEGV,
+    };
+    let action = TASK.with(|t| t.actions[signal as usize]);
+    let blocked = TASK.with(|t| t.blocked & bit(signal) != 0);
+    let handled = action.handler > 1 && !blocked && run_handler(regs, signal, action, vector, error, address).is_ok();
+    if !handled {
+        let kind = if vector == 14 && error & 2 != 0 { "write to" } else { "access to" };
+        end_by_signal(signal, regs, &format!("{kind} address {address:#x}, vector {vector}"));
+    }
+}
+
+fn end_by_signal(signal: u32, regs: &Regs, why: &str) -> ! {
+    let report = format!(
+        "{} ({signal}): {why}\nrip {:#018x} rsp {:#018x} rbp {:#018x} rflags {:#x}\nrax {:#018x} rbx {:#018x} rcx {:#018x} \
+         rdx {:#018x}\nrsi {:#018x} rdi {:#018x} r8  {:#018x} r9  {:#018x}\n{}",
+        name(signal), regs.rip, regs.rsp, regs.rbp, regs.rflags, regs.rax, regs.rbx, regs.rcx, regs.rdx, regs.rsi, regs.rdi,
+        regs.r8, regs.r9, mapping_of(regs.rip)
+    );
+    channel::exited(128 + signal as i32, signal, &report)
+}
+
+/// Ends a program that returned from a signal with a broken frame.
+pub fn bad_signal_frame(regs: &Regs) -> ! {
+    end_by_signal(linux::SIGSEGV, regs, "broken signal frame")
+}
+
+fn mapping_of(address: u64) -> String {
+    let mut maps = String::new();
+    mm::proc_maps(&mut maps);
+    for line in maps.lines() {
+        let mut range = line.split([' ', '-']).map(|n| u64::from_str_radix(n, 16));
+        if let (Some(Ok(start)), Some(Ok(end))) = (range.next(), range.next()) {
+            if (start..end).contains(&address) {
+                return format!("rip in {line}");
+            }
+        }
+    }
+    String::from("rip in no mapping")
+}
+
+/// Where entry.s put the vector state of the system call with these registers.
+fn fpu_of(regs: &Regs) -> u64 {
+    (core::ptr::from_ref(regs) as u64 - XSAVE_BYTES as u64) & !63
+}
+
+fn run_handler(regs: &mut Regs, signal: u32, action: Action, vector: u64, error: u64, address: u64) -> Result<(), Errno> {
+    let (altstack, old_mask) = TASK.with(|t| (t.altstack, t.blocked));
+    let on_alt = regs.rsp.wrapping_sub(altstack.0) < altstack.1;
+    let mut top = regs.rsp.wrapping_sub(RED_ZONE);
+    if action.flags & u64::from(linux::SA_ONSTACK) != 0 && altstack.1 != 0 && !on_alt {
+        top = altstack.0 + altstack.1;
+    }
+    let fpu_at = top.wrapping_sub(XSAVE_BYTES as u64) & !63;
+    let frame_at = (fpu_at.wrapping_sub(FRAME_BYTES as u64) & !15).wrapping_sub(8);
+    let context_at = frame_at + 8;
+    let info_at = context_at + 304;
+
+    let mut frame = [0u8; FRAME_BYTES];
+    let mut put = |at: usize, value: u64| frame[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    put(0, action.restorer);
+    put(8, 0x7); // UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS
+    put(8 + 16, altstack.0);
+    put(8 + 24, if altstack.1 == 0 { u64::from(linux::SS_DISABLE) } else { u64::from(on_alt) });
+    put(8 + 32, altstack.1);
+    let saved = [
+        regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15, regs.rdi, regs.rsi, regs.rbp, regs.rbx,
+        regs.rdx, regs.rax, regs.rcx, regs.rsp, regs.rip, regs.rflags, regs.cs | regs.ss << 48, error, vector, old_mask, address,
+        fpu_at,
+    ];
+    for (i, value) in saved.into_iter().enumerate() {
+        put(8 + 40 + i * 8, value);
+    }
+    put(8 + 40 + 256, old_mask);
+    let code = if vector == 14 { 1 } else { -6i64 as u64 }; // SEGV_MAPERR, or SI_TKILL
+    put(8 + 304, u64::from(signal));
+    put(8 + 304 + 8, code);
+    put(8 + 304 + 16, if vector == 14 { address } else { PID });
+
+    user::write_bytes(fpu_at, arch::static_bytes(fpu_of(regs), XSAVE_BYTES))?;
+    user::write_bytes(frame_at, &frame)?;
+    TASK.with(|t| {
+        t.blocked |= action.mask;
+        if action.flags & u64::from(linux::SA_NODEFER) == 0 {
+            t.blocked |= bit(signal);
+        }
+        if action.flags & u64::from(linux::SA_RESETHAND) != 0 {
+            t.actions[signal as usize] = Action::default();
+        }
+    });
+    regs.rsp = frame_at;
+    regs.rip = action.handler;
+    regs.rdi = u64::from(signal);
+    regs.rsi = info_at;
+    regs.rdx = context_at;
+    regs.rax = 0;
+    regs.rflags &= !0x500; // TF, DF
+    Ok(())
+}
+
+/// rt_sigreturn: restores what `run_handler` saved. The return address was popped, so rsp is 8 above the frame.
+pub fn sigreturn(regs: &mut Regs) -> SysResult {
+    let context_at = regs.rsp;
+    let mut context = [0u8; 304];
+    user::read_bytes(context_at, &mut context)?;
+    let get = |i: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&context[40 + i * 8..48 + i * 8]);
+        u64::from_le_bytes(word)
+    };
+    let fpu_at = get(23);
+    if fpu_at != 0 {
+        let mut area = [0u8; XSAVE_BYTES];
+        user::read_bytes(fpu_at, &mut area)?;
+        arch::load_saved_fpu(fpu_of(regs), &area);
+    }
+    let fields = [
+        &mut regs.r8, &mut regs.r9, &mut regs.r10, &mut regs.r11, &mut regs.r12, &mut regs.r13, &mut regs.r14, &mut regs.r15,
+        &mut regs.rdi, &mut regs.rsi, &mut regs.rbp, &mut regs.rbx, &mut regs.rdx, &mut regs.rax, &mut regs.rcx, &mut regs.rsp,
+        &mut regs.rip,
+    ];
+    for (i, field) in fields.into_iter().enumerate() {
+        *field = get(i);
+    }
+    regs.rflags = get(17) & 0x40dd5 | 2; // arithmetic flags, DF, TF off
+    let mask = u64::from_le_bytes(context[296..304].try_into().unwrap_or_default());
+    TASK.with(|t| t.blocked = mask);
+    Ok(regs.rax)
+}
