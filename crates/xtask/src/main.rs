@@ -29,7 +29,12 @@ const COMMANDS: &[Command] = &[
     ),
     ("test", "all tests: Rust, guest kernel, guest Python, then pytest on the installed wheel", stages::test),
     ("lint", "formatting, lints, types, layers and generated pages; needs no hypervisor", stages::lint),
-    ("ci", "what CI runs: lint, test, check-ring0, the demo", stages::ci),
+    ("ci", "what CI runs: lint, test, check-ring0, the demo, the benchmarks in brief", stages::ci),
+    (
+        "bench",
+        "the benchmarks on the installed wheel; arguments go to benches/bench_python.py",
+        stages::bench,
+    ),
     ("guest", "build the guest kernel into python/hypercell/_guest", guest::command),
     ("wheel", "build the wheel into dist/", python::wheel_command),
     ("docs", "write docs/syscalls.md from the syscall table; --check only compares", docs::command),

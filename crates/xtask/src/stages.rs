@@ -1,4 +1,4 @@
-//! The commands that put the others in order: `demo`, `lint`, `test` and `ci`.
+//! The commands that put the others in order: `demo`, `lint`, `test`, `bench` and `ci`.
 //!
 //! Guarantees that `ci` needs nothing installed but Rust, a C linker and Python, and that it fails where there is no
 //! hypervisor: tests that cannot run are no proof.
@@ -53,7 +53,15 @@ pub(crate) fn test(args: &[String]) -> Outcome {
     python_tests(args)
 }
 
-/// Runs `cargo xtask ci`.
+/// Runs `cargo xtask bench` with the arguments of the benchmark program.
+pub(crate) fn bench(args: &[String]) -> Outcome {
+    let wheel = wheel()?;
+    let venv = Venv::open("venv", &[])?;
+    venv.install(&wheel, None)?;
+    run(venv.python(["benches/bench_python.py"]).args(args))
+}
+
+/// Runs `cargo xtask ci`. The tests come last, so that a log ends with their outcome.
 pub(crate) fn ci(_args: &[String]) -> Outcome {
     let start = Instant::now();
     let stage = |name: &str, action: &dyn Fn() -> Outcome| {
@@ -64,6 +72,7 @@ pub(crate) fn ci(_args: &[String]) -> Outcome {
     stage("B: tests without a hypervisor", &rust_tests)?;
     stage("C: ring 0", &|| ring0::command(&[]))?;
     stage("C: demo", &|| demo(&[]))?;
+    stage("D: benchmarks in brief", &|| bench(&["--quick".to_owned()]))?;
     stage("C: tests in micro-VMs", &|| python_tests(&["--durations=10".to_owned()]))
 }
 
