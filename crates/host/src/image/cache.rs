@@ -65,7 +65,7 @@ pub struct Metadata {
     /// Bytes of the file system in the guest.
     pub archive_bytes: u64,
     /// Every other file of the entry: path, bytes, SHA-256.
-    files: Vec<(String, u64, String)>,
+    pub(super) files: Vec<(String, u64, String)>,
 }
 
 impl Metadata {
@@ -237,6 +237,22 @@ impl Cache {
                     .tempdir_in(&images)
             })
             .map_err(|error| ImageError::Cache { path: images.clone(), detail: error.to_string() })
+    }
+
+    /// Makes an entry's directory and lets `save` fill its snapshot.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Cache`] where a file cannot be written.
+    pub(crate) fn save_into(
+        &self,
+        entry_dir: &Path,
+        save: impl FnOnce(&Path) -> Result<(), String>,
+    ) -> Result<(), ImageError> {
+        make_dir(entry_dir)
+            .map_err(|error| error.to_string())
+            .and_then(|()| save(&entry_dir.join(SNAPSHOT_DIR)))
+            .map_err(|detail| ImageError::Cache { path: entry_dir.to_path_buf(), detail })
     }
 
     /// Seals a directory whose `snapshot` is complete, and makes it the entry of its digest, in place of a damaged

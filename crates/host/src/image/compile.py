@@ -3,6 +3,7 @@
 Run as `python -I -S -c "<this text>" MARKER` with one JSON array on standard input: `[[source, guest_path, output],
 ...]`. Unchecked-hash files are valid whatever the time stamps in the guest are. A source that does not compile is
 reported and left without a .pyc, as an installer does: the import system compiles it again and raises there.
+A builder that is killed takes its compilers with it, or they would write into a directory that the next build removes.
 """
 
 import json
@@ -12,8 +13,11 @@ import sys
 import warnings
 
 warnings.simplefilter("ignore")
+parent = os.getppid()
 failed = []
 for source, guest_path, output in json.load(sys.stdin):
+    if os.getppid() != parent:
+        sys.exit("the image builder is gone")
     try:
         os.makedirs(os.path.dirname(output), exist_ok=True)
         py_compile.compile(

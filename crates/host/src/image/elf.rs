@@ -6,10 +6,11 @@
 //! Before: `discover`, `libraries`. After: goblin.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use goblin::elf::Elf;
-use goblin::elf::header::{EM_X86_64, ET_DYN, ET_EXEC};
+use goblin::elf::header::{ELFMAG, EM_X86_64, ET_DYN, ET_EXEC, SELFMAG};
 use goblin::elf::program_header::PT_NULL;
 
 use super::error::ImageError;
@@ -20,7 +21,6 @@ pub(crate) struct ElfFile {
     pub(crate) path: PathBuf,
     /// PT_INTERP, for executables.
     pub(crate) loader: Option<String>,
-    pub(crate) soname: Option<String>,
     pub(crate) needed: Vec<String>,
     /// DT_RPATH, split; empty where there is a DT_RUNPATH, which switches it off.
     pub(crate) rpath: Vec<String>,
@@ -53,7 +53,6 @@ impl ElfFile {
         Ok(ElfFile {
             path: path.to_path_buf(),
             loader: elf.interpreter.map(str::to_owned),
-            soname: elf.soname.map(str::to_owned),
             needed: elf.libraries.iter().map(|name| (*name).to_owned()).collect(),
             rpath,
             runpath,
@@ -87,6 +86,12 @@ impl ElfFile {
         bytes[SECTION_TABLE].fill(0);
         bytes[SECTION_COUNTS].fill(0);
     }
+}
+
+/// Returns whether a file starts as an ELF file does.
+pub(crate) fn is_elf(path: &Path) -> bool {
+    let mut start = [0; SELFMAG];
+    fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *ELFMAG
 }
 
 fn split(lists: &[&str]) -> Vec<String> {

@@ -75,11 +75,11 @@ impl Script<'_> {
         let stderr = read_up_to(child.stderr.take(), MAX_STDERR_BYTES);
         let Ok(answer) = stdout.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
             stop(&mut child);
-            return Err(refuse(format!("no answer within {} s", self.timeout.as_secs())));
+            return Err(refuse(format!("no answer within {:?}", self.timeout)));
         };
         let Some(status) = wait(&mut child, deadline) else {
             stop(&mut child);
-            return Err(refuse(format!("it did not end within {} s", self.timeout.as_secs())));
+            return Err(refuse(format!("it did not end within {:?}", self.timeout)));
         };
         if !status.success() {
             let text = stderr.recv_timeout(Duration::from_secs(1)).unwrap_or_default();
@@ -130,4 +130,70 @@ fn tail(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
     line.chars().take(500).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Makes a program that behaves as the shell text says, and asks it.
+    fn ask(shell: &str) -> Result<Vec<u32>, ImageError> {
+        let dir = TempDir::new().expect("temporary directory");
+        let python = dir.path().join("python");
+        fs::write(&python, format!("#!/bin/sh\n{shell}\n")).expect("writable");
+        fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).expect("own file");
+        Script {
+            python: &python,
+            text: "",
+            site: SiteImport::Yes,
+            args: &[],
+            input: vec![b'x'; 1 << 20],
+            timeout: Duration::from_millis(500),
+        }
+        .run()
+    }
+
+    fn refusal(shell: &str) -> String {
+        match ask(shell) {
+            Err(ImageError::InterpreterAnswer { detail, .. }) => detail,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_answer_is_found_among_other_output_and_unread_input_is_no_error() {
+        assert_eq!(ask("echo hello; echo 'hypercell-answer [1, 2]'; echo bye").expect("answered"), [1, 2]);
+    }
+
+    #[test]
+    fn a_program_that_fails_is_quoted() {
+        assert_eq!(refusal("echo 'one\ntwo' >&2; exit 3"), "exit status: 3: two");
+    }
+
+    #[test]
+    fn a_program_that_says_nothing_or_something_else_is_refused() {
+        assert_eq!(refusal("echo hello"), "no answer in 6 bytes of output");
+        assert!(refusal("echo 'hypercell-answer {'").starts_with("unreadable answer: "));
+    }
+
+    #[test]
+    fn a_program_that_never_ends_is_stopped() {
+        assert_eq!(refusal("exec sleep 60"), "no answer within 500ms");
+        assert_eq!(refusal("exec >&-; exec sleep 60"), "it did not end within 500ms");
+    }
+
+    #[test]
+    fn a_program_that_writes_without_end_is_stopped() {
+        // Either its time is up, or the pipe is closed behind the longest answer.
+        let detail = refusal("exec cat /dev/zero");
+        assert!(
+            ["no answer within 500ms", "signal: 13 (SIGPIPE): no message"].contains(&&*detail),
+            "{detail}"
+        );
+    }
 }

@@ -42,6 +42,22 @@ const ZONE_TABLES: [&str; 5] = ["iso3166.tab", "tzdata.zi", "zone.tab", "zone197
 /// `Etc/UTC` is found two levels down, `America/Argentina/Ushuaia` three.
 const MAX_ZONE_DEPTH: usize = 4;
 
+/// Returns the guest kernel of the installation.
+///
+/// # Errors
+///
+/// [`ImageError::GuestFiles`] where it is not there.
+pub(crate) fn kernel_file(guest_dir: &Path) -> Result<PathBuf, ImageError> {
+    let kernel = guest_dir.join(KERNEL_FILE);
+    if kernel.is_file() {
+        return Ok(kernel);
+    }
+    Err(ImageError::GuestFiles {
+        path: guest_dir.to_path_buf(),
+        detail: format!("there is no {KERNEL_FILE}"),
+    })
+}
+
 /// Adds the guest's Python package from the installation's guest directory.
 ///
 /// # Errors
