@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Guarantees: no bytes make the reader panic or read outside of the archive; what it cannot follow is an
-//! [`ArchiveError`]. The children of a directory stand together, sorted by name, after their directory, so a lookup is a
-//! binary search and a walk ends. It must never follow symbolic links; that is the file system's business.
+//! [`ArchiveError`]. The children of a directory stand together, sorted by name, after their directory, so a lookup is
+//! a binary search and a walk ends. It must never follow symbolic links; that is the file system's business.
 //!
 //! Before: the builder (`ArchiveBuilder`) on the host. After: the guest kernel's file system maps contents in place.
 

@@ -370,7 +370,7 @@ impl ExitHeader {
             syscalls: fields.u32(),
             ..Self::default()
         };
-        check_reserved(32, fields.u32())?;
+        check_reserved(28, fields.u32())?;
         for entry in &mut header.unsupported {
             *entry = UnsupportedSyscall { nr: fields.u16(), count: fields.u16() };
         }

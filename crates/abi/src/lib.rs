@@ -1,15 +1,16 @@
 //! The wire between hypercell's host and its guest: the only definition of what crosses, in either direction.
 //!
-//! Transport, who may speak when, what ends a turn, and how versions compare and fields are added: `docs/abi.md`,
-//! which has the headings of this list in this order.
+//! `docs/abi.md` says the same in prose, under the headings of this list in this order:
 //!
-//! 1. [`version`]: one number, equal or refused.
-//! 2. [`limits`]: every `MAX_*`, with unit and reason.
-//! 3. [`frame`]: turn headers, frame header, frame kinds.
-//! 4. [`message`]: what each frame kind carries.
-//! 5. [`value`]: Python values as CBOR, on heads read by [`cbor`].
-//! 6. [`archive`]: the files of an image.
-//! 7. [`error`]: why bytes are refused.
+//! 1. Transport and framing: [`frame`], and [`link`] for turns in chunks.
+//! 2. Who may speak when: [`frame::Route`].
+//! 3. What ends a turn: one frame, [`frame::FrameHeader::expect_seq`].
+//! 4. Sizes: [`limits`].
+//! 5. Version: [`version`], guarded by `tripwires.rs` and the golden files.
+//! 6. Messages: [`message`].
+//! 7. Values: [`value`], on heads read by [`cbor`].
+//! 8. Image archive: [`archive`].
+//! 9. Errors: [`error`].
 //!
 //! Guarantees: any bytes may be given to any decoder here. There is no panic, no recursion, no unchecked index, no
 //! wrapped length, and no memory in proportion to a length that is only claimed. It must never do I/O (the archive
@@ -42,6 +43,7 @@ pub mod error;
 mod fields;
 pub mod frame;
 pub mod limits;
+pub mod link;
 #[cfg(feature = "alloc")]
 pub mod message;
 mod tripwires;

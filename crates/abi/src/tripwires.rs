@@ -5,7 +5,7 @@
 //!
 //! Before: all other modules. After: nothing; there is no code here at run time.
 
-use crate::{archive, frame, limits, value, version};
+use crate::{archive, frame, limits, link, value, version};
 
 macro_rules! tripwires {
     ($($path:path = $literal:literal;)*) => {
@@ -36,6 +36,8 @@ tripwires! {
     limits::MAX_UNSUPPORTED_SYSCALLS = 12;
     limits::MAX_ARCHIVE_NAME_BYTES = 255;
     limits::MAX_ARCHIVE_LINK_BYTES = 4095;
+    limits::MAX_HOT_SET_BYTES = 16_384;
+    limits::MAX_CHUNK_BYTES = 262_144;
 
     frame::FRAME_MAGIC = 0x4C45_4348;
     frame::ENTER_MAGIC = 0x4E45_4348;
@@ -97,6 +99,11 @@ kind_tripwires! {
     Checkpointed = 0x0183;
     Exited = 0x0184;
 }
+
+const _: () = assert!(
+    matches!([link::Tag::Last.byte(), link::Tag::More.byte(), link::Tag::Next.byte()], [0, 1, 2]),
+    "the tags of chunks changed: this changes the wire, see \"Version\" in docs/abi.md"
+);
 
 const _: () = assert!(
     matches!(&archive::MAGIC, b"HCIMG\0\0\x01"),

@@ -6,11 +6,11 @@
 
 use alloc::vec::Vec;
 
-use super::{TEXT, either, read_empty, read_two_texts};
+use super::{TEXT, either, read_two_texts};
 use crate::error::WireError;
 use crate::fields::{Reader, Writer};
 use crate::frame::{FrameKind, Route};
-use crate::limits::{MAX_LIST_ENTRIES, MAX_OUTPUT_CHUNK_BYTES, MAX_TOOL_NAME_BYTES};
+use crate::limits::{MAX_HOT_SET_BYTES, MAX_LIST_ENTRIES, MAX_OUTPUT_CHUNK_BYTES, MAX_TOOL_NAME_BYTES};
 use crate::value::{NamedValues, RawValue};
 
 /// A frame from the guest, program or kernel, to the host. All of it is claims.
@@ -52,7 +52,10 @@ pub enum GuestFrame<'a> {
         report: &'a str,
     },
     /// Ready to be captured.
-    Checkpointed,
+    Checkpointed {
+        /// Addresses of the pages copied on write while recording, eight bytes each, little endian.
+        hot: &'a [u8],
+    },
     /// The program is gone; the VM is dead until restored.
     Exited(Exited<'a>),
 }
@@ -146,7 +149,7 @@ impl<'a> GuestFrame<'a> {
             Self::Warmed { .. } => FrameKind::Warmed,
             Self::Sleep { .. } => FrameKind::Sleep,
             Self::Abort { .. } => FrameKind::Abort,
-            Self::Checkpointed => FrameKind::Checkpointed,
+            Self::Checkpointed { .. } => FrameKind::Checkpointed,
             Self::Exited(_) => FrameKind::Exited,
         }
     }
@@ -159,8 +162,7 @@ impl<'a> GuestFrame<'a> {
     /// [`WireError::FrameTooLong`]: the message is above a limit.
     pub fn encode(&self, seq: u32) -> Result<Vec<u8>, WireError> {
         let mut w = Writer::new(match self {
-            Self::Checkpointed => 0,
-            Self::Warmed { .. } | Self::Sleep { .. } => 1,
+            Self::Warmed { .. } | Self::Sleep { .. } | Self::Checkpointed { .. } => 1,
             Self::Ready { .. } | Self::Output { .. } | Self::Abort { .. } => 2,
             Self::ToolCall(_) | Self::Exited(_) => 3,
             Self::RunDone(done) => 1u64.saturating_add(done.exit.is_some().into()),
@@ -190,7 +192,7 @@ impl<'a> GuestFrame<'a> {
                 w.key("reason").text("reason", reason, TEXT)?;
                 w.key("report").text("report", report, TEXT)?;
             }
-            Self::Checkpointed => {}
+            Self::Checkpointed { hot } => w.key("hot").bytes("hot", hot, MAX_HOT_SET_BYTES)?,
             Self::Exited(exited) => {
                 w.key("status").int(exited.status);
                 w.key("signal").uint(exited.signal);
@@ -279,8 +281,12 @@ impl<'a> GuestFrame<'a> {
                 Ok(Self::Exited(Exited { status, signal, report: r.need(report, "report")? }))
             }
             FrameKind::Checkpointed => {
-                read_empty(r)?;
-                Ok(Self::Checkpointed)
+                let mut hot = None;
+                r.map(|key, r| match key {
+                    "hot" => r.once(&mut hot, "hot", |r, f| r.bytes(f, MAX_HOT_SET_BYTES)),
+                    _ => Ok(false),
+                })?;
+                Ok(Self::Checkpointed { hot: r.need(hot, "hot")? })
             }
             kind => Err(WireError::WrongDirection { kind, expected: "a frame from the guest" }),
         }

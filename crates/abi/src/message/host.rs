@@ -11,7 +11,7 @@ use crate::cbor::len_arg;
 use crate::error::WireError;
 use crate::fields::{Reader, Writer};
 use crate::frame::{ENTROPY_BYTES, FrameKind};
-use crate::limits::{MAX_CODE_BYTES, MAX_TOOL_NAME_BYTES, MAX_TOOLS, MAX_VALUE_BYTES};
+use crate::limits::{MAX_CODE_BYTES, MAX_HOT_SET_BYTES, MAX_TOOL_NAME_BYTES, MAX_TOOLS, MAX_VALUE_BYTES};
 use crate::value::{NamedValues, RawValue};
 
 /// A frame from the host to the program.
@@ -44,10 +44,12 @@ pub enum KernelRequest<'a> {
     },
     /// Come to a state that can be captured; answered by Checkpointed.
     Checkpoint {
-        /// Whether the kernel also records what a later start should prepare.
+        /// Whether the kernel records from now on which pages are copied on write.
         record: bool,
+        /// Addresses of the pages to copy in bulk at each start, eight bytes each, little endian; empty keeps the list.
+        hot: &'a [u8],
     },
-    /// Go on after Sleep or Checkpointed.
+    /// Go on after Sleep.
     Resume,
 }
 
@@ -178,9 +180,10 @@ impl<'a> KernelRequest<'a> {
                 w.key("env").texts("env", env, TEXT)?;
                 w
             }
-            Self::Checkpoint { record } => {
-                let mut w = Writer::new(1);
+            Self::Checkpoint { record, hot } => {
+                let mut w = Writer::new(2);
                 w.key("record").bool(*record);
+                w.key("hot").bytes("hot", hot, MAX_HOT_SET_BYTES)?;
                 w
             }
             Self::Resume => Writer::new(0),
@@ -206,12 +209,13 @@ impl<'a> KernelRequest<'a> {
                 Self::Boot { argv: r.need(argv, "argv")?, env: r.need(env, "env")? }
             }
             FrameKind::Checkpoint => {
-                let mut record = None;
+                let (mut record, mut hot) = (None, None);
                 r.map(|key, r| match key {
                     "record" => r.once(&mut record, "record", |r, _| r.bool()),
+                    "hot" => r.once(&mut hot, "hot", |r, f| r.bytes(f, MAX_HOT_SET_BYTES)),
                     _ => Ok(false),
                 })?;
-                Self::Checkpoint { record: r.need(record, "record")? }
+                Self::Checkpoint { record: r.need(record, "record")?, hot: r.need(hot, "hot")? }
             }
             FrameKind::Resume => {
                 read_empty(&mut r)?;

@@ -1,0 +1,214 @@
+//! Each limit at its edge: the last size that passes, the first that does not, and what the error says.
+
+mod common;
+
+use common::{SEQ, frame};
+use hypercell_abi::cbor::{Major, write_bytes, write_head, write_text};
+use hypercell_abi::limits::*;
+use hypercell_abi::message::{OutputStream, RunDone, RunError, RunRequest, ToolCall};
+use hypercell_abi::{
+    FrameHeader, FrameKind, GuestFrame, HostFrame, KernelRequest, NamedValues, RawValue, WireError,
+};
+
+/// An array of arrays, `levels` in all, with nothing in the last one.
+fn nested(levels: usize) -> Vec<u8> {
+    [vec![0x81; levels - 1], vec![0x80]].concat()
+}
+
+fn run_request(code: &str) -> RunRequest<'_> {
+    RunRequest {
+        code,
+        name: "<code>",
+        inputs: NamedValues::EMPTY,
+        tools: vec![],
+        keep: false,
+        seed: [0; 32],
+        max_value_bytes: 0,
+    }
+}
+
+/// Encodes and decodes, which must agree on what is too much.
+fn guest_round_trip(message: &GuestFrame<'_>) -> Result<(), WireError> {
+    let bytes = message.encode(SEQ)?;
+    let (header, body) = FrameHeader::split(&bytes)?;
+    assert_eq!(GuestFrame::decode(header.kind, body)?, *message);
+    Ok(())
+}
+
+fn host_round_trip(message: &HostFrame<'_>) -> Result<(), WireError> {
+    let bytes = message.encode(SEQ)?;
+    let (header, body) = FrameHeader::split(&bytes)?;
+    assert_eq!(HostFrame::decode(header.kind, body)?, *message);
+    Ok(())
+}
+
+#[test]
+fn value_of_64_levels_passes_and_of_65_does_not() {
+    assert!(RawValue::new(&nested(MAX_VALUE_DEPTH)).is_ok());
+    let error = RawValue::new(&nested(MAX_VALUE_DEPTH + 1)).unwrap_err();
+    assert_eq!(error.to_string(), "value is nested deeper than 64 levels at byte 64");
+}
+
+#[test]
+fn closed_containers_do_not_count_as_depth() {
+    let side_by_side = [vec![0x98, 200], [0x81, 0x80].repeat(200)].concat();
+    assert!(RawValue::new(&side_by_side).is_ok());
+}
+
+#[test]
+fn value_of_a_million_items_passes_and_one_more_does_not() {
+    let array = |elements: u64| {
+        let mut out = Vec::new();
+        write_head(&mut out, Major::Array, elements);
+        out.resize(out.len() + usize::try_from(elements).unwrap(), 0xf6);
+        out
+    };
+    assert!(RawValue::new(&array(999_999)).is_ok());
+    let error = RawValue::new(&array(1_000_000)).unwrap_err();
+    assert_eq!(error.to_string(), "value has more than 1000000 items at byte 1000004");
+}
+
+#[test]
+fn value_of_16_mib_passes_and_one_byte_more_does_not() {
+    let bytes = |len: usize| {
+        let mut out = Vec::new();
+        write_bytes(&mut out, &vec![0; len - 5]);
+        out
+    };
+    let largest = bytes(MAX_VALUE_BYTES);
+    assert_eq!(largest.len(), MAX_VALUE_BYTES);
+    let value = RawValue::new(&largest).unwrap();
+    guest_round_trip(&GuestFrame::RunDone(RunDone { outcome: Ok(value), exit: Some(i64::MIN) })).unwrap();
+    let error = RawValue::new(&bytes(MAX_VALUE_BYTES + 1)).unwrap_err();
+    assert_eq!(error.to_string(), "value of 16777217 bytes exceeds 16777216");
+}
+
+#[test]
+fn integer_of_65536_bytes_passes_and_one_byte_more_does_not() {
+    let bignum = |len: usize| {
+        let mut out = vec![0xc2];
+        write_bytes(&mut out, &vec![1; len]);
+        out
+    };
+    assert!(RawValue::new(&bignum(MAX_INT_BYTES)).is_ok());
+    let error = RawValue::new(&bignum(MAX_INT_BYTES + 1)).unwrap_err();
+    assert_eq!(error.to_string(), "integer of 65537 bytes exceeds 65536");
+}
+
+#[test]
+fn frame_at_the_cap_passes_and_one_byte_more_does_not() {
+    let header = |frame_len: usize| {
+        FrameHeader { kind: FrameKind::Ready, body_len: u32::try_from(frame_len - 16).unwrap(), seq: 0 }
+            .encode()
+    };
+    assert!(FrameHeader::decode(&header(MAX_FRAME_BYTES)).is_ok());
+    let error = FrameHeader::decode(&header(MAX_FRAME_BYTES + 1)).unwrap_err();
+    assert_eq!(error.to_string(), "frame of 16842753 bytes exceeds 16842752");
+    let oversized = vec![0; MAX_FRAME_BYTES + 1];
+    assert!(matches!(FrameHeader::split(&oversized), Err(WireError::FrameTooLong { .. })));
+}
+
+#[test]
+fn message_above_the_frame_cap_is_not_encoded() {
+    let text = "x".repeat(MAX_MESSAGE_TEXT_BYTES);
+    let tools = vec![("tool", text.as_str()); 300];
+    let message = HostFrame::RunRequest(RunRequest { tools, ..run_request("") });
+    assert!(matches!(message.encode(SEQ), Err(WireError::FrameTooLong { .. })));
+}
+
+#[test]
+fn code_of_1_mib_passes_and_one_byte_more_does_not() {
+    let code = "x".repeat(MAX_CODE_BYTES + 1);
+    host_round_trip(&HostFrame::RunRequest(run_request(&code[1..]))).unwrap();
+    let error = host_round_trip(&HostFrame::RunRequest(run_request(&code))).unwrap_err();
+    assert_eq!(error.to_string(), "code of 1048577 bytes exceeds 1048576");
+}
+
+#[test]
+fn tool_lists_pass_at_1024_and_not_at_1025() {
+    let with = |count| HostFrame::RunRequest(RunRequest { tools: vec![("a", ""); count], ..run_request("") });
+    host_round_trip(&with(MAX_TOOLS)).unwrap();
+    let error = host_round_trip(&with(MAX_TOOLS + 1)).unwrap_err();
+    assert_eq!(error.to_string(), "tools with 1025 entries exceeds 1024");
+}
+
+#[test]
+fn tool_name_of_128_bytes_passes_and_one_byte_more_does_not() {
+    let name = "n".repeat(MAX_TOOL_NAME_BYTES + 1);
+    let call = |name| GuestFrame::ToolCall(ToolCall { id: u64::MAX, name, args: NamedValues::EMPTY });
+    guest_round_trip(&call(&name[1..])).unwrap();
+    let error = guest_round_trip(&call(&name)).unwrap_err();
+    assert_eq!(error.to_string(), "name of 129 bytes exceeds 128");
+}
+
+#[test]
+fn output_of_64_kib_passes_and_one_byte_more_does_not() {
+    let data = vec![0xff; MAX_OUTPUT_CHUNK_BYTES + 1];
+    let output = |data| GuestFrame::Output { stream: OutputStream::Stderr, data };
+    guest_round_trip(&output(&data[1..])).unwrap();
+    let error = guest_round_trip(&output(&data)).unwrap_err();
+    assert_eq!(error.to_string(), "data of 65537 bytes exceeds 65536");
+}
+
+#[test]
+fn traceback_of_64_kib_passes_and_one_byte_more_does_not() {
+    let text = "t".repeat(MAX_MESSAGE_TEXT_BYTES + 1);
+    let done = |traceback| {
+        let error = RunError { type_name: "E", message: "", traceback, line: None };
+        GuestFrame::RunDone(RunDone { outcome: Err(error), exit: None })
+    };
+    guest_round_trip(&done(&text[1..])).unwrap();
+    let error = guest_round_trip(&done(&text)).unwrap_err();
+    assert_eq!(error.to_string(), "tb of 65537 bytes exceeds 65536");
+}
+
+#[test]
+fn decoder_applies_limits_that_an_encoder_ignored() {
+    let mut body = vec![0xa2];
+    write_text(&mut body, "fd");
+    body.push(1);
+    write_text(&mut body, "data");
+    write_bytes(&mut body, &vec![0; MAX_OUTPUT_CHUNK_BYTES + 1]);
+    let bytes = frame(FrameKind::Output, &body);
+    let (header, body) = FrameHeader::split(&bytes).unwrap();
+    let error = GuestFrame::decode(header.kind, body).unwrap_err();
+    assert_eq!(error.to_string(), "data of 65537 bytes exceeds 65536");
+}
+
+#[test]
+fn lists_of_texts_pass_at_1024_and_not_at_1025() {
+    let boot = |count| KernelRequest::Boot { argv: vec!["/bin/x"], env: vec!["A=b"; count] }.encode(SEQ);
+    assert!(boot(MAX_LIST_ENTRIES).is_ok());
+    assert_eq!(boot(MAX_LIST_ENTRIES + 1).unwrap_err().to_string(), "env with 1025 entries exceeds 1024");
+}
+
+#[test]
+fn result_limit_above_a_value_is_refused() {
+    let with = |max_value_bytes| HostFrame::RunRequest(RunRequest { max_value_bytes, ..run_request("") });
+    host_round_trip(&with(16_777_216)).unwrap();
+    let error = host_round_trip(&with(16_777_217)).unwrap_err();
+    assert_eq!(error.to_string(), "max_value is 16777217, which is out of range");
+}
+
+#[test]
+fn arguments_count_as_one_value() {
+    let inner = nested(MAX_VALUE_DEPTH - 1);
+    let deepest = NamedValues::encode(&[("a", RawValue::new(&inner).unwrap())]);
+    assert!(NamedValues::new(&deepest).is_ok());
+    let inner = nested(MAX_VALUE_DEPTH);
+    let too_deep = NamedValues::encode(&[("a", RawValue::new(&inner).unwrap())]);
+    assert!(matches!(NamedValues::new(&too_deep), Err(WireError::ValueTooDeep { .. })));
+}
+
+#[test]
+fn many_equal_names_are_refused_without_quadratic_time() {
+    let pairs: Vec<(String, RawValue<'_>)> =
+        (0..200_000).map(|n| (format!("{:06}", n % 199_999), RawValue::NONE)).collect();
+    let pairs: Vec<(&str, RawValue<'_>)> =
+        pairs.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let bytes = NamedValues::encode(&pairs);
+    let args = NamedValues::new(&bytes).unwrap();
+    assert_eq!(args.len(), 200_000);
+    let error = GuestFrame::ToolCall(ToolCall { id: 1, name: "f", args }).encode(SEQ).unwrap_err();
+    assert_eq!(error.to_string(), "args has a name of 6 bytes twice");
+}
