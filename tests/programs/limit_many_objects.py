@@ -1,9 +1,9 @@
-# A million objects made, linked and dropped.
+# Half a million objects made, linked and dropped.
 import gc
 
-numbers = list(range(1_000_000))
-table = {n: str(n) for n in range(200_000)}
-words = [("x" * (n % 20), n) for n in range(200_000)]
+numbers = list(range(500_000))
+table = {n: str(n) for n in range(100_000)}
+words = [("x" * (n % 20), n) for n in range(100_000)]
 print(len(numbers), len(table), len({w for w, _ in words}), sum(numbers))
 chain = None
 for n in range(100_000):
@@ -14,4 +14,4 @@ while chain is not None:
     depth += 1
 del numbers, words
 gc.collect()
-[depth, table[199_999]]
+[depth, table[99_999]]

@@ -1,0 +1,96 @@
+"""The command line: `hypercell run` and `hypercell doctor`."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("hypercell_with_image")
+
+
+@pytest.fixture
+def cli():
+    """Runs the installed command with arguments."""
+    command = Path(sys.executable).with_name("hypercell")
+    assert command.is_file() or shutil.which("hypercell"), "the hypercell command is not installed"
+
+    def run(*arguments, stdin=""):
+        return subprocess.run(
+            [str(command), *arguments], input=stdin, capture_output=True, text=True, timeout=100
+        )
+
+    return run
+
+
+def test_run_prints_output_and_value(cli):
+    done = cli("run", "-c", "print('hello')\n2**100")
+    assert (done.stdout, done.stderr, done.returncode) == ("hello\n1267650600228229401496703205376\n", "", 0)
+
+
+def test_run_prints_no_value_where_there_is_none(cli):
+    done = cli("run", "-c", "print('hello')")
+    assert (done.stdout, done.stderr, done.returncode) == ("hello\n", "", 0)
+
+
+def test_run_takes_a_file_and_names_it_in_tracebacks(cli, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("import sys\nprint('out')\nprint('err', file=sys.stderr)\n\n1 / 0\n", encoding="utf-8")
+    done = cli("run", str(program))
+    assert (done.stdout, done.returncode) == ("out\n", 1)
+    lines = done.stderr.splitlines()
+    assert lines[:2] == ["err", "Traceback (most recent call last):"]
+    assert lines[2].startswith("  File ")
+    assert lines[2].endswith(", line 5, in <module>")
+    assert lines[-1] == "ZeroDivisionError: division by zero"
+
+
+def test_run_passes_the_exit_status_on(cli):
+    assert cli("run", "-c", "import sys; sys.exit(7)").returncode == 7
+    assert cli("run", "-c", "import sys; sys.exit()").returncode == 0
+
+
+def test_run_of_a_missing_file_is_a_short_error(cli, tmp_path):
+    done = cli("run", str(tmp_path / "none.py"))
+    assert done.returncode == 2
+    assert "none.py" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_run_of_a_syntax_error_shows_the_line(cli):
+    done = cli("run", "-c", "x = (")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("SyntaxError: ")
+
+
+def test_run_at_a_limit_is_a_short_error(cli):
+    done = cli("run", "-c", "import ctypes; ctypes.string_at(0)")
+    assert done.returncode not in (0, 1)
+    assert "Traceback" not in done.stderr
+
+
+def test_run_needs_code_or_a_file(cli):
+    assert cli("run").returncode == 2
+    assert cli("run", "-c", "1", "file.py").returncode == 2
+    assert cli().returncode == 2
+
+
+def test_doctor_passes_here_and_names_each_check(cli):
+    done = cli("doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(done.stdout.splitlines()) >= 4
+
+
+def test_module_and_command_are_the_same(cli):
+    done = subprocess.run(
+        [sys.executable, "-m", "hypercell", "run", "-c", "40 + 2"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert (done.stdout, done.returncode) == (cli("run", "-c", "40 + 2").stdout, 0)
+
+
+def test_version_is_the_packages(cli, hypercell_with_image):
+    assert hypercell_with_image.__version__ in cli("--version").stdout

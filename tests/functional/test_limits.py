@@ -1,0 +1,267 @@
+"""Limits: each one ends the run it is meant for, says so in its error, and leaves the sandbox usable."""
+
+import contextlib
+import time
+
+import hypercell
+import pytest
+
+MIB = 1 << 20
+
+
+def test_endless_loop_ends_at_the_time_limit(make_sandbox):
+    box = make_sandbox(limits=hypercell.Limits(wall_time_s=0.5))
+    before = time.monotonic()
+    with pytest.raises(hypercell.TimeLimitError) as caught:
+        box.run("print('looping', flush=True)\nwhile True: pass")
+    took = time.monotonic() - before
+    assert 0.5 <= took < 1.5
+    error = caught.value
+    assert (error.limit, error.maximum, error.unit) == ("wall_time_s", 0.5, "s")
+    assert error.used >= 0.5
+    assert error.result.stdout == "looping\n"
+    assert box.run("1").value == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time; time.sleep(3600)",
+        "import threading; threading.Event().wait()",
+        "import os; r, w = os.pipe(); os.read(r, 1)",
+        "import select, os; r, w = os.pipe(); select.select([r], [], [])",
+        "import re; re.match(r'(a+)+$', 'a' * 40 + 'b')",
+        "9 ** 9 ** 9",
+        "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+        "import signal; signal.pause()",
+        "import ctypes; ctypes.CDLL(None).pause()",
+        "import time\ndef f():\n    while True: time.sleep(0.001)\nf()",
+    ],
+)
+def test_code_that_waits_or_works_for_ever_ends_at_the_time_limit(make_sandbox, code):
+    box = make_sandbox(limits=hypercell.Limits(wall_time_s=0.5))
+    before = time.monotonic()
+    with pytest.raises(hypercell.TimeLimitError):
+        box.run(code)
+    assert time.monotonic() - before < 2
+    assert box.run("1").value == 1
+
+
+def test_sleep_within_the_limit_is_no_error(make_sandbox):
+    box = make_sandbox(limits=hypercell.Limits(wall_time_s=5))
+    assert box.run("import time; time.sleep(0.3)\n'slept'").value == "slept"
+
+
+def test_time_limit_is_for_each_run(make_sandbox):
+    box = make_sandbox(limits=hypercell.Limits(wall_time_s=0.6), keep_state=True)
+    for _ in range(4):
+        assert box.run("import time; time.sleep(0.3)\n1").value == 1
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "data = []\nwhile True: data.append(bytes(1 << 20))",
+        "x = 'x' * (1 << 34)",
+        "data = [0]\nwhile True: data = data * 2",
+        "data = {}\nn = 0\nwhile True:\n    data[n] = str(n) * 100\n    n += 1",
+        "import mmap\nkept = [mmap.mmap(-1, 1 << 26) for _ in range(1000)]\nfor m in kept: m[:] = bytes(1 << 26)",
+    ],
+)
+def test_memory_bomb_raises_memory_error_and_the_next_run_is_fine(make_sandbox, bomb):
+    box = make_sandbox(limits=hypercell.Limits(memory_bytes=128 * MIB, wall_time_s=60))
+    result = box.run(bomb)
+    assert result.error.type in ("MemoryError", "OSError")
+    assert box.run("len(bytes(1 << 20))").value == MIB
+
+
+def test_code_goes_on_after_a_memory_error_it_caught(make_sandbox):
+    box = make_sandbox(limits=hypercell.Limits(memory_bytes=128 * MIB, wall_time_s=60))
+    code = """
+data = []
+try:
+    while True:
+        data.append(bytes(1 << 20))
+except MemoryError:
+    n = len(data)
+    data = None
+print('went on')
+[n > 20, len(bytes(20 << 20))]
+"""
+    result = box.run(code)
+    assert (result.value, result.stdout) == ([True, 20 * MIB], "went on\n")
+
+
+def test_files_in_tmp_count_as_memory(make_sandbox):
+    box = make_sandbox(limits=hypercell.Limits(memory_bytes=128 * MIB, wall_time_s=60))
+    code = "with open('/tmp/big', 'wb') as f:\n    while True: f.write(bytes(1 << 20))"
+    assert box.run(code).error.type in ("OSError", "MemoryError")
+    assert box.run("1").value == 1
+
+
+def test_memory_limit_is_not_reached_by_memory_that_is_given_back(make_sandbox):
+    box = make_sandbox(limits=hypercell.Limits(memory_bytes=128 * MIB, wall_time_s=60))
+    assert box.run("for _ in range(200): data = bytearray(20 << 20)\nlen(data)").value == 20 * MIB
+
+
+def test_output_flood_ends_at_the_output_limit(make_sandbox):
+    box = make_sandbox(limits=hypercell.Limits(output_bytes=100_000, wall_time_s=30))
+    with pytest.raises(hypercell.OutputLimitError) as caught:
+        box.run("while True: print('x' * 1000)")
+    error = caught.value
+    assert (error.limit, error.maximum, error.unit) == ("output_bytes", 100_000, "bytes")
+    assert 0 < len(error.result.stdout) <= 100_000
+    assert set(error.result.stdout) == {"x", "\n"}
+    assert box.run("1").value == 1
+
+
+def test_output_limit_holds_at_its_edge(make_sandbox):
+    box = make_sandbox(limits=hypercell.Limits(output_bytes=1000))
+    assert len(box.run("print('x' * 999)").stdout) == 1000
+    with pytest.raises(hypercell.OutputLimitError):
+        box.run("print('x' * 1000)")
+    with pytest.raises(hypercell.OutputLimitError):
+        box.run("import sys\nprint('x' * 600)\nprint('y' * 600, file=sys.stderr)")
+
+
+def test_tool_calls_end_at_their_limit(make_sandbox):
+    calls = []
+    box = make_sandbox(tools={"ping": lambda: calls.append(1)}, limits=hypercell.Limits(tool_calls=3))
+    box.run("for _ in range(3): ping()").raise_for_error()
+    with pytest.raises(hypercell.ToolLimitError) as caught:
+        box.run("while True:\n    try:\n        ping()\n    except Exception: pass")
+    assert (caught.value.limit, caught.value.maximum) == ("tool_calls", 3)
+    assert len(calls) == 6
+    assert box.run("1").value == 1
+
+
+def test_tool_argument_larger_than_its_limit_raises_in_the_guest(make_sandbox):
+    seen = []
+    box = make_sandbox(
+        tools={"take": lambda data: seen.append(len(data))},
+        limits=hypercell.Limits(tool_argument_bytes=10_000),
+    )
+    code = """
+try:
+    take(data=bytes(20_000))
+    outcome = "taken"
+except Exception:
+    outcome = "raised"
+outcome
+"""
+    assert box.run(code).value == "raised"
+    assert seen == []
+    box.run("take(data=bytes(9_000))").raise_for_error()
+    assert seen == [9_000]
+
+
+def test_tool_result_larger_than_its_limit_raises_in_the_guest(make_sandbox):
+    box = make_sandbox(tools={"give": lambda n: bytes(n)}, limits=hypercell.Limits(tool_result_bytes=10_000))
+    code = """
+try:
+    give(n=20_000)
+    outcome = "given"
+except Exception:
+    outcome = "raised"
+[outcome, len(give(n=9_000))]
+"""
+    assert box.run(code).value == ["raised", 9_000]
+
+
+def test_code_larger_than_its_limit_is_refused(make_sandbox):
+    box = make_sandbox(limits=hypercell.Limits(code_bytes=1000))
+    fits = "1" + " " * 999
+    assert box.run(fits).value == 1
+    with pytest.raises(hypercell.PolicyError):
+        box.run(fits + " ")
+    with pytest.raises(hypercell.PolicyError):
+        box.run("'" + "é" * 499 + "'")
+
+
+def test_value_larger_than_its_limit_is_an_error_of_the_run(make_sandbox):
+    box = make_sandbox(limits=hypercell.Limits(result_bytes=10_000))
+    assert len(box.run("bytes(9_000)").value) == 9_000
+    result = box.run("bytes(20_000)")
+    assert (result.value, result.error.type) == (None, "ValueNotSendableError")
+
+
+def test_value_nested_too_deeply_is_an_error_of_the_run(sandbox):
+    build = "value = 1\nfor _ in range({}): value = [value]\nvalue"
+    depth = 64
+    result = sandbox.run(build.format(depth))
+    assert result.error is None
+    result = sandbox.run(build.format(depth + 1))
+    assert result.error.type == "ValueNotSendableError"
+    result = sandbox.run(build.format(100_000))
+    assert result.error.type == "ValueNotSendableError"
+
+
+def test_value_with_too_many_items_is_an_error_of_the_run(sandbox):
+    assert len(sandbox.run("[None] * 999_999").value) == 999_999
+    assert sandbox.run("[None] * 1_000_000").error.type == "ValueNotSendableError"
+
+
+def test_int_with_too_many_digits_is_an_error_of_the_run(sandbox):
+    assert sandbox.run("(1 << 8 * 65_536) - 1").value == (1 << 8 * 65_536) - 1
+    assert sandbox.run("1 << 8 * 65_536").error.type == "ValueNotSendableError"
+
+
+def test_deep_recursion_is_a_recursion_error(sandbox):
+    assert sandbox.run("def f():\n    f()\nf()").error.type == "RecursionError"
+    assert sandbox.run("1").value == 1
+
+
+def test_recursion_limit_raised_by_the_code_ends_without_harm_to_the_host(sandbox):
+    code = "import sys\nsys.setrecursionlimit(10**9)\ndef f(n):\n    return f(n + 1)\nf(0)"
+    with contextlib.suppress(hypercell.GuestCrashError, hypercell.TimeLimitError):
+        assert sandbox.run(code).error.type in ("RecursionError", "MemoryError")
+    assert sandbox.run("1").value == 1
+
+
+def test_c_stack_overflow_ends_without_harm_to_the_host(sandbox):
+    code = """
+import sys
+sys.setrecursionlimit(10**9)
+class A:
+    def __repr__(self):
+        return repr(self)
+repr(A())
+"""
+    with contextlib.suppress(hypercell.GuestCrashError, hypercell.TimeLimitError):
+        assert sandbox.run(code).error.type in ("RecursionError", "MemoryError")
+    assert sandbox.run("1").value == 1
+
+
+def test_long_exception_text_is_shortened_in_the_middle(sandbox):
+    error = sandbox.run("raise ValueError('start' + 'x' * 5_000_000 + 'end')").error
+    assert len(error.message.encode()) <= 64 << 10
+    assert (error.message[:5], error.message[-3:]) == ("start", "end")
+
+
+def test_kept_state_is_gone_after_a_limit(make_sandbox):
+    box = make_sandbox(keep_state=True, limits=hypercell.Limits(wall_time_s=0.5))
+    box.run("kept = 1")
+    with pytest.raises(hypercell.TimeLimitError):
+        box.run("while True: pass")
+    assert box.run("'kept' in globals()").value is False
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"wall_time_s": 0},
+        {"wall_time_s": -1},
+        {"wall_time_s": float("nan")},
+        {"memory_bytes": 0},
+        {"memory_bytes": -5},
+        {"output_bytes": -1},
+        {"tool_calls": -1},
+        {"code_bytes": 1 << 40},
+        {"result_bytes": 1 << 40},
+        {"wall_time_s": "5"},
+        {"tool_calls": 1.5},
+    ],
+)
+def test_limit_that_cannot_hold_is_refused(limits):
+    with pytest.raises((hypercell.PolicyError, TypeError)):
+        hypercell.Sandbox(limits=hypercell.Limits(**limits))

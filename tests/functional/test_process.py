@@ -1,0 +1,168 @@
+"""What a program can do to its own process: leave, crash, or ask for more processes, threads and sockets."""
+
+import time
+
+import hypercell
+import pytest
+
+ATTEMPT = """
+def attempt(action):
+    try:
+        return ["done", repr(action())]
+    except Exception as error:
+        return [type(error).__name__, isinstance(error, (OSError, RuntimeError))]
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "status"),
+    [
+        ("import sys; sys.exit()", "", 0),
+        ("import sys; sys.exit(0)", "0", 0),
+        ("import sys; sys.exit(3)", "3", 3),
+        ("import sys; sys.exit('went wrong')", "went wrong", 1),
+        ("raise SystemExit", "", 0),
+        ("exit(4)", "4", 4),
+        ("quit()", "None", 0),
+    ],
+)
+def test_sys_exit_is_an_error_of_the_run_with_its_status(sandbox, code, message, status):
+    result = sandbox.run("print('before')\n" + code + "\nprint('after')")
+    assert (result.error.type, result.error.message, result.exit_code) == ("SystemExit", message, status)
+    assert result.stdout == "before\n"
+    assert sandbox.run("1").value == 1
+
+
+def test_os_exit_ends_the_run_and_is_named(sandbox):
+    result = sandbox.run("import os\nprint('before', flush=True)\nos._exit(7)\nprint('after')")
+    assert (result.error.type, result.error.message, result.exit_code) == ("SystemExit", "os._exit(7)", 7)
+    assert result.stdout == "before\n"
+    assert sandbox.run("1").value == 1
+
+
+def test_kept_state_is_gone_after_os_exit(make_sandbox):
+    box = make_sandbox(keep_state=True)
+    box.run("kept = 1")
+    box.run("import os; os._exit(0)")
+    assert box.run("'kept' in globals()").value is False
+
+
+def test_kept_state_survives_sys_exit(make_sandbox):
+    box = make_sandbox(keep_state=True)
+    box.run("kept = 1\nimport sys; sys.exit(1)")
+    assert box.run("kept").value == 1
+
+
+@pytest.mark.parametrize("kind", ["KeyboardInterrupt", "GeneratorExit", "StopIteration", "BaseException"])
+def test_exceptions_outside_of_exception_are_errors_of_the_run(sandbox, kind):
+    result = sandbox.run(f"raise {kind}('by the code')")
+    assert (result.error.type, result.error.message) == (kind, "by the code")
+    assert sandbox.run("1").value == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import ctypes; ctypes.string_at(0)",
+        "import ctypes; ctypes.memset(0, 1, 8)",
+        "import ctypes; ctypes.memset(8, 1, 8)",
+        "import ctypes; ctypes.CFUNCTYPE(None)(0x1234)()",
+        "import os; os.abort()",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+        "import os, signal; signal.raise_signal(signal.SIGTERM)",
+        "import ctypes; ctypes.CDLL(None).raise_ if False else ctypes.string_at(0xFFFF_8000_0000_0000)",
+    ],
+)
+def test_fatal_signal_is_a_guest_crash_with_a_report_and_the_next_run_is_fine(sandbox, code):
+    with pytest.raises(hypercell.GuestCrashError) as caught:
+        sandbox.run("print('before', flush=True)\n" + code)
+    assert caught.value.report
+    assert caught.value.result.stdout == "before\n"
+    assert sandbox.run("1").value == 1
+
+
+def test_overwriting_all_memory_harms_only_the_run(sandbox):
+    code = """
+import ctypes
+for line in open('/proc/self/maps'):
+    low, high = (int(part, 16) for part in line.split()[0].split('-'))
+    if 'w' in line.split()[1] and 'stack' not in line:
+        ctypes.memset(low, 0xCC, high - low)
+"""
+    with pytest.raises(hypercell.HypercellError):
+        sandbox.run(code)
+    assert sandbox.run("1").value == 1
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "__import__('os').fork()",
+        "__import__('os').posix_spawn('/bin/true', ['true'], {})",
+        "__import__('os').execv('/python/bin/python3', ['python3'])",
+        "__import__('os').system('true') or exec('raise OSError')",
+        "__import__('subprocess').run(['true'])",
+        "__import__('subprocess').run('true', shell=True)",
+        "__import__('subprocess').check_output([__import__('sys').executable, '-c', '1'])",
+        "__import__('multiprocessing').Process(target=print).start()",
+        "__import__('multiprocessing').Pool(1)",
+        "__import__('threading').Thread(target=print).start()",
+        "__import__('_thread').start_new_thread(print, ())",
+        "__import__('concurrent.futures').futures.ThreadPoolExecutor().submit(print)",
+        "__import__('concurrent.futures').futures.ProcessPoolExecutor().submit(print)",
+        "__import__('socket').socket()",
+        "__import__('socket').socket(__import__('socket').AF_UNIX)",
+        "__import__('socket').socket(__import__('socket').AF_NETLINK, 3, 0)",
+        "__import__('socket').socket(__import__('socket').AF_PACKET, 3)",
+        "__import__('socket').create_connection(('127.0.0.1', 80), timeout=1)",
+        "__import__('socket').getaddrinfo('example.org', 80)",
+        "__import__('urllib.request').request.urlopen('http://127.0.0.1:1/')",
+        "__import__('http.client').client.HTTPConnection('127.0.0.1', 80).connect()",
+    ],
+)
+def test_processes_threads_and_sockets_raise_at_once(sandbox, action):
+    before = time.monotonic()
+    result = sandbox.run(ATTEMPT + f"attempt(lambda: {action})")
+    assert time.monotonic() - before < 5
+    assert result.error is None, result.error.traceback
+    kind, typed = result.value
+    assert (kind != "done", typed) == (True, True)
+
+
+PRIVILEGED = {
+    "ptrace": (101, 0, 0, 0, 0),
+    "setuid": (105, 12345),
+    "chroot": (161, b"/tmp"),
+    "mount": (165, 0, 0, 0, 0),
+    "reboot": (169, 0, 0, 0, 0),
+    "init_module": (175, 0, 0, 0),
+    "kexec_load": (246, 0, 0, 0, 0),
+    "unshare": (272, 0x10000000),
+    "bpf": (321, 0, 0, 0),
+}
+
+
+@pytest.mark.parametrize("name", PRIVILEGED)
+def test_privileged_system_calls_fail(sandbox, name):
+    code = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+[libc.syscall(*arguments), ctypes.get_errno() > 0]
+"""
+    assert sandbox.run(code, inputs={"arguments": PRIVILEGED[name]}).value == [-1, True]
+
+
+def test_system_call_that_is_not_there_is_named_in_the_diagnostics(sandbox):
+    result = sandbox.run("import ctypes\nctypes.CDLL(None).syscall(449, 0, 0, 0, 0, 0)")
+    assert result.value == -1
+    assert result.unsupported_syscalls == {"futex_waitv": 1}
+
+
+def test_unreachable_system_call_numbers_answer_an_errno(sandbox):
+    code = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall.restype = ctypes.c_long
+[libc.syscall(ctypes.c_long(n)) for n in (500, 9999, 2**31, 2**62, -1)]
+"""
+    assert sandbox.run(code).value == [-1] * 5

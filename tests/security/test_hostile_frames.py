@@ -1,0 +1,109 @@
+"""Code that speaks to the host itself, past guest Python: every frame that breaks the rules ends that run only.
+
+Evidence: the frames go through the real device and the real decoder. The guest's kernel may refuse a frame before
+it leaves the VM; then the code sees an OSError.
+"""
+
+import contextlib
+import struct
+
+import hypercell
+import pytest
+
+MAGIC, VERSION = 0x4C454348, 1
+OUTPUT, TOOL_CALL, RUN_DONE, SLEEP, ABORT, EXITED = 0x0102, 0x0103, 0x0104, 0x0181, 0x0182, 0x0184
+MAX_FRAME_BYTES = (16 << 20) + (64 << 10)
+# How a run may end whose code broke the rules of the wire.
+ENDINGS = (hypercell.ProtocolError, hypercell.LimitError, hypercell.GuestCrashError)
+
+
+def frame(kind, body=b"\xa0", *, magic=MAGIC, version=VERSION, length=None, seq=0):
+    return struct.pack("<IHHII", magic, version, kind, len(body) if length is None else length, seq) + body
+
+
+FRAMES = {
+    "nothing": b"",
+    "one byte": b"\x00",
+    "half a header": frame(RUN_DONE)[:9],
+    "wrong magic": frame(RUN_DONE, magic=0xDEADBEEF),
+    "wrong version": frame(RUN_DONE, version=999),
+    "unknown kind": frame(0x0FFF),
+    "a kind of the host": frame(0x0001),
+    "a kind of the kernel": frame(ABORT, b"\xa2freasonaxfreportax"),
+    "wrong sequence number": frame(RUN_DONE, b"\xa1evalue\x01", seq=0xFFFFFFFF),
+    "length beyond the body": frame(RUN_DONE, b"\xa1evalue\x01", length=1000),
+    "length of four gigabytes": frame(RUN_DONE, b"\xa1evalue\x01", length=0xFFFFFFFF),
+    "length short of the body": frame(RUN_DONE, b"\xa1evalue\x01", length=3),
+    "no body": frame(RUN_DONE, b""),
+    "body that is no map": frame(RUN_DONE, b"\x01"),
+    "unknown key": frame(RUN_DONE, b"\xa1fstolen\x01"),
+    "key twice": frame(RUN_DONE, b"\xa2evalue\x01evalue\x02"),
+    "indefinite length": frame(RUN_DONE, b"\xa1evalue\x9f\x01\xff"),
+    "text that is not UTF-8": frame(RUN_DONE, b"\xa1evalue\x62\xff\xff"),
+    "array of four billion": frame(RUN_DONE, b"\xa1evalue\x9a\xff\xff\xff\xff"),
+    "array of too many": frame(RUN_DONE, b"\xa1evalue\x9b\xff\xff\xff\xff\xff\xff\xff\xff"),
+    "bytes beyond the end": frame(RUN_DONE, b"\xa1evalue\x5a\x7f\xff\xff\xff"),
+    "nested ten thousand deep": frame(RUN_DONE, b"\xa1evalue" + b"\x81" * 10_000 + b"\x01"),
+    "tags ten thousand deep": frame(RUN_DONE, b"\xa1evalue" + b"\xd9\xbb\x80" * 10_000 + b"\x80"),
+    "bytes after the body": frame(RUN_DONE, b"\xa1evalue\x01\x00"),
+    "unknown tag": frame(RUN_DONE, b"\xa1evalue\xd9\x12\x34\x01"),
+    "date that is none": frame(RUN_DONE, b"\xa1evalue\xd9\x03\xecjnot-a-date"),
+    "decimal that is none": frame(RUN_DONE, b"\xa1evalue\xd9\xbb\x83cbad"),
+    "uuid of three bytes": frame(RUN_DONE, b"\xa1evalue\xd8\x25\x43abc"),
+    "unhashable key": frame(RUN_DONE, b"\xa1evalue\xa1\x80\x01"),
+    "output to descriptor 9": frame(OUTPUT, b"\xa2bfd\x09ddataAx"),
+    "tool call without a name": frame(TOOL_CALL, b"\xa1bid\x01"),
+    "tool call with a negative id": frame(TOOL_CALL, b"\xa3bid\x20dnamedpingdargs\xa0"),
+    "sleep of five hundred years": frame(SLEEP, b"\xa1bns\x1b\xff\xff\xff\xff\xff\xff\xff\xff"),
+    "exit that is none": frame(EXITED, b"\xa3fstatus\x00fsignal\x00freport`"),
+}
+SEND = """
+import os
+device = os.open("/dev/hypercell", os.O_RDWR)
+try:
+    os.write(device, frame)
+    answer = os.read(device, 100)
+    outcome = "answered"
+except OSError as error:
+    outcome = "refused"
+outcome
+"""
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_frame_that_breaks_the_rules_ends_only_its_run(make_sandbox, name):
+    pinged = []
+    box = make_sandbox(tools={"ping": lambda: pinged.append(1)}, limits=hypercell.Limits(wall_time_s=2))
+    with contextlib.suppress(*ENDINGS):
+        assert box.run(SEND, inputs={"frame": FRAMES[name]}).value != "answered"
+    assert pinged == []
+    assert box.run("[ping(), 1]").value == [None, 1]
+
+
+def test_frame_with_any_sequence_number_calls_no_unknown_tool(make_sandbox):
+    box = make_sandbox(tools={"ping": lambda: 1}, limits=hypercell.Limits(wall_time_s=5))
+    frames = [frame(TOOL_CALL, b"\xa3bid\x07dnamefsecretdargs\xa0", seq=seq) for seq in range(64)]
+    code = """
+import os
+device = os.open("/dev/hypercell", os.O_RDWR)
+for one in frames:
+    try:
+        os.write(device, one)
+        os.read(device, 100)
+    except OSError:
+        pass
+"""
+    with contextlib.suppress(*ENDINGS):
+        box.run(code, inputs={"frames": frames})
+    assert box.run("ping()").value == 1
+
+
+@pytest.mark.parametrize("size", [MAX_FRAME_BYTES - 16, MAX_FRAME_BYTES, 64 << 20])
+def test_frame_of_the_largest_size_or_above_ends_only_its_run(make_sandbox, size):
+    box = make_sandbox(limits=hypercell.Limits(wall_time_s=20))
+    code = SEND.replace(
+        "frame)", "b'HCEL' + bytes([1, 0, 4, 1]) + size.to_bytes(4, 'little') + bytes(4) + bytes(size))"
+    )
+    with contextlib.suppress(*ENDINGS):
+        assert box.run(code, inputs={"size": size}).value != "answered"
+    assert box.run("1").value == 1
