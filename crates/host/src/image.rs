@@ -26,6 +26,7 @@ mod discover;
 mod elf;
 mod error;
 mod fingerprint;
+mod first_start;
 mod libraries;
 mod library_cache;
 mod pack;
@@ -242,7 +243,7 @@ impl Plan<'_> {
         bytecode::add_bytecode(&mut tree, &interpreter, &staging.path().join("bytecode"))?;
         report("packing files", 0.4)?;
         let archive = pack::pack(&tree)?;
-        let started = build::start(self.kernel, &archive, &self.warm, report)?;
+        let started = build::start(self.kernel, &archive, &interpreter, &self.warm, report)?;
         if let Some((module, message)) =
             started.warm_failed.iter().find(|(module, _)| self.options.warm.contains(module))
         {

@@ -8,6 +8,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::engine::VmError;
+
 /// Why an image could not be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -97,6 +99,9 @@ pub enum ImageError {
         /// Why not.
         detail: String,
     },
+    /// There is no hypervisor to start the image in, or it failed. The image is not at fault.
+    #[error("the image cannot be started: {0}")]
+    Vm(VmError),
     /// A stage of the first start in the micro-VM failed.
     #[error("the image did not start: {stage}: {detail}")]
     Start {
@@ -111,6 +116,14 @@ pub enum ImageError {
 }
 
 impl ImageError {
+    /// Tells a failing hypervisor from a guest that failed in a stage of its first start.
+    pub(crate) fn start(stage: &'static str) -> impl FnOnce(VmError) -> ImageError {
+        move |error| match error {
+            VmError::Unavailable { .. } | VmError::Hypervisor { .. } => ImageError::Vm(error),
+            other => ImageError::Start { stage, detail: other.to_string() },
+        }
+    }
+
     /// Wraps an I/O error with the path it happened at.
     pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> ImageError {
         let path = path.into();

@@ -1,0 +1,218 @@
+//! The conversation with a guest while its image is built.
+//!
+//! Guarantees: output and sleep are answered here, so a question has one answer; what the guest printed last is in the
+//! error when it fails; a stage that takes too long is stopped.
+//! Never: decodes bytes (`channel` does) or keeps more of the guest's output than an error needs.
+//!
+//! Before: `build`. After: `channel`, the engine.
+
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hypercell_abi::limits::MAX_VALUE_BYTES;
+use hypercell_abi::message::{Exited, RunDone, RunRequest, ToolReply};
+use hypercell_abi::{GuestFrame, HostFrame, KernelRequest, NamedValues, RawValue};
+
+use super::error::ImageError;
+use crate::channel::{Channel, Outgoing};
+use crate::clock;
+use crate::engine::{Engine, Interrupt};
+use crate::error::Error;
+use crate::watchdog::{Alarm, Ring, Watchdog};
+
+/// A stage takes a second or two; on a machine that emulates processors, a hundred times that.
+const STAGE_TIMEOUT: Duration = Duration::from_secs(300);
+/// An interrupt that comes between two turns is lost, so it is repeated.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
+/// What an error quotes of the guest's output.
+const MAX_QUOTED_BYTES: usize = 2000;
+/// A guest that asks for more sleep in its build is told that the time is over.
+const MAX_SLEEP: Duration = Duration::from_millis(100);
+/// The one tool that the workload calls: it returns its argument of this name.
+const ECHO: (&str, &str) = ("echo", "Returns rows.");
+const ECHO_ARGUMENT: &str = "rows";
+/// An encoded map without entries.
+const NO_INPUTS: &[u8] = &[0xa0];
+
+/// What the guest answered, apart from output and sleep.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Ready { python: String },
+    Warmed { failed: Vec<(String, String)> },
+    Checkpointed { hot: Vec<u8> },
+    ToolCall { id: u64, argument: Vec<u8> },
+    RunDone { failure: Option<String> },
+    Dead { detail: String },
+}
+
+/// A guest in its first start.
+pub(crate) struct Guest<E: Engine> {
+    engine: E,
+    channel: Channel,
+    stage: &'static str,
+    /// The end of what it printed.
+    printed: Vec<u8>,
+    alarm: Alarm,
+    /// The watchdog holds it weakly.
+    _timeout: Arc<Timeout>,
+}
+
+struct Timeout(Arc<dyn Interrupt>);
+
+impl Ring for Timeout {
+    fn ring(&self) -> Option<Duration> {
+        self.0.interrupt();
+        Some(INTERRUPT_EVERY)
+    }
+}
+
+impl<E: Engine> Guest<E> {
+    /// Takes charge of a guest that was just booted or copied.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Start`] where the watchdog does not start.
+    pub(crate) fn new(engine: E, stage: &'static str) -> Result<Guest<E>, ImageError> {
+        let timeout = Arc::new(Timeout(engine.interrupt_handle()));
+        let watchdog =
+            Watchdog::shared().map_err(|error| ImageError::Start { stage, detail: error.to_string() })?;
+        let target: Weak<Timeout> = Arc::downgrade(&timeout);
+        let alarm = watchdog.add(Some(Instant::now() + STAGE_TIMEOUT), target);
+        Ok(Guest { engine, channel: Channel::new(), stage, printed: Vec::new(), alarm, _timeout: timeout })
+    }
+
+    /// Names the stage that begins, and gives it its time.
+    pub(crate) fn begin(&mut self, stage: &'static str) {
+        self.stage = stage;
+        self.printed.clear();
+        self.alarm.ring_at(Instant::now() + STAGE_TIMEOUT);
+    }
+
+    /// Returns the engine, at rest.
+    pub(crate) fn engine(&mut self) -> &mut E {
+        &mut self.engine
+    }
+
+    /// Sends a frame and returns the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Vm`] where the hypervisor fails, [`ImageError::Start`] where the guest dies, hangs or breaks the
+    /// rules.
+    pub(crate) fn ask(&mut self, frame: &Outgoing<'_>) -> Result<Answer, ImageError> {
+        let mut turn = self.encode(frame)?;
+        loop {
+            let reply =
+                self.engine.enter(&turn).map_err(|error| match ImageError::start(self.stage)(error) {
+                    ImageError::Start { detail, .. } => self.failed(detail),
+                    other => other,
+                })?;
+            let incoming = self.channel.decode(&reply).map_err(|error| self.failed(error.to_string()))?;
+            let next = match incoming.frame {
+                GuestFrame::Output { data, .. } => {
+                    self.printed.extend_from_slice(data);
+                    let surplus = self.printed.len().saturating_sub(MAX_QUOTED_BYTES);
+                    self.printed.drain(..surplus);
+                    Outgoing::Program(HostFrame::OutputAck)
+                }
+                GuestFrame::Sleep { ns } => {
+                    thread::sleep(Duration::from_nanos(ns).min(MAX_SLEEP));
+                    Outgoing::Kernel(KernelRequest::Resume)
+                }
+                other => match answer(other) {
+                    Answer::Dead { detail } => return Err(self.failed(detail)),
+                    answer => return Ok(answer),
+                },
+            };
+            turn = self.encode(&next)?;
+        }
+    }
+
+    /// Runs code to its end, answering the calls of its one tool.
+    ///
+    /// # Errors
+    ///
+    /// As [`Guest::ask`]; [`ImageError::Start`] where the code raises an exception.
+    pub(crate) fn run(&mut self, code: &str) -> Result<(), ImageError> {
+        let inputs = NamedValues::new(NO_INPUTS).map_err(|error| self.failed(error.to_string()))?;
+        let seed = clock::entropy().map_err(|error| self.failed(error.to_string()))?;
+        let request = RunRequest {
+            code,
+            name: "<code>",
+            inputs,
+            tools: vec![ECHO],
+            keep: false,
+            seed,
+            max_value_bytes: u64::try_from(MAX_VALUE_BYTES).unwrap_or(u64::MAX),
+        };
+        let mut answer = self.ask(&Outgoing::Program(HostFrame::RunRequest(request)))?;
+        loop {
+            match answer {
+                Answer::ToolCall { id, argument } => {
+                    let value = RawValue::new(&argument).map_err(|error| self.failed(error.to_string()))?;
+                    let reply = ToolReply { id, outcome: Ok(value) };
+                    answer = self.ask(&Outgoing::Program(HostFrame::ToolReply(reply)))?;
+                }
+                Answer::RunDone { failure: None } => return Ok(()),
+                Answer::RunDone { failure: Some(traceback) } => return Err(self.failed(traceback)),
+                other => return Err(self.unexpected(&other)),
+            }
+        }
+    }
+
+    /// Makes the error of the current stage, with what the guest printed last.
+    pub(crate) fn failed(&self, detail: String) -> ImageError {
+        let printed = String::from_utf8_lossy(&self.printed);
+        let detail = match printed.trim() {
+            "" => detail,
+            printed => format!("{detail}; the guest printed:\n{printed}"),
+        };
+        ImageError::Start { stage: self.stage, detail }
+    }
+
+    /// Makes the error for a good frame at the wrong time.
+    pub(crate) fn unexpected(&self, answer: &Answer) -> ImageError {
+        self.failed(format!("the guest answered {answer:.200?}"))
+    }
+
+    fn encode(&mut self, frame: &Outgoing<'_>) -> Result<Vec<u8>, ImageError> {
+        self.channel.encode(frame).map_err(|error: Error| self.failed(error.to_string()))
+    }
+}
+
+/// Copies what a frame says out of the turn.
+fn answer(frame: GuestFrame<'_>) -> Answer {
+    match frame {
+        GuestFrame::Ready { python, .. } => Answer::Ready { python: python.to_owned() },
+        GuestFrame::Warmed { failed } => {
+            let owned = |(module, message): (&str, &str)| (module.to_owned(), message.to_owned());
+            Answer::Warmed { failed: failed.into_iter().map(owned).collect() }
+        }
+        GuestFrame::Checkpointed { hot } => Answer::Checkpointed { hot: hot.to_vec() },
+        GuestFrame::ToolCall(call) => {
+            let argument = call.args.iter().find(|(name, _)| *name == ECHO_ARGUMENT);
+            // A call without it gets None: the workload notices.
+            let argument = argument.map_or(vec![0xf6], |(_, value)| value.as_bytes().to_vec());
+            Answer::ToolCall { id: call.id, argument }
+        }
+        GuestFrame::RunDone(RunDone { outcome, .. }) => {
+            Answer::RunDone { failure: outcome.err().map(|error| error.traceback.to_owned()) }
+        }
+        GuestFrame::Abort { reason, report } => Answer::Dead { detail: format!("{reason}\n{report}") },
+        GuestFrame::Exited(Exited { status, signal: 0, .. }) => {
+            Answer::Dead { detail: format!("the interpreter ended with status {status}") }
+        }
+        GuestFrame::Exited(Exited { signal, report, .. }) => {
+            Answer::Dead { detail: format!("the interpreter died by signal {signal}\n{report}") }
+        }
+        // `ask` answers these itself.
+        GuestFrame::Output { .. } | GuestFrame::Sleep { .. } => {
+            Answer::Dead { detail: "an interlude out of place".to_owned() }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "first_start_tests.rs"]
+mod tests;
