@@ -1,0 +1,120 @@
+//! One typed record for each decision that a gate makes, and for the start and end of each run.
+//!
+//! Guarantees: an event is delivered before its decision takes effect, in order, on the thread that runs the guest.
+//! Names and texts in events are guest-controlled where the field says so. Never: decides anything.
+//!
+//! Before: `dispatch` and `sandbox`. After: the caller's hook.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hypercell_abi::message::OutputStream;
+
+use crate::error::{Error, LimitError};
+
+/// What happened. `run` counts the runs of a sandbox from 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "fields are what their names say")]
+pub enum AuditEvent<'a> {
+    /// A run starts.
+    RunStarted { run: u64, name: &'a str, code_bytes: usize },
+    /// The guest calls a tool that it may call. `name` is one of the sandbox's tools.
+    ToolAllowed { run: u64, call: u64, name: &'a str, argument_bytes: usize },
+    /// The guest calls what is not a tool of this sandbox, and is told so. `name` is guest-controlled.
+    ToolDenied { run: u64, name: &'a str, argument_bytes: usize },
+    /// A tool's result, or its error, goes to the guest.
+    ToolAnswered { run: u64, call: u64, answer: ToolAnswer, answer_bytes: usize },
+    /// The guest writes output that is kept.
+    OutputAllowed { run: u64, stream: OutputStream, len_bytes: usize },
+    /// The run passes a limit and ends.
+    LimitReached { run: u64, error: &'a LimitError },
+    /// A run ends.
+    RunEnded { run: u64, ending: RunEnding },
+}
+
+/// What a tool answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolAnswer {
+    /// A value.
+    Value,
+    /// An error.
+    Error,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunEnding {
+    /// With a value.
+    Value,
+    /// With an exception of the submitted code, `sys.exit` included.
+    Exception,
+    /// By a limit.
+    Limit,
+    /// By `interrupt`.
+    Cancelled,
+    /// By the guest's death.
+    Crash,
+    /// By bytes that break the rules of the wire.
+    Protocol,
+    /// By a failure of the machine.
+    Machine,
+    /// By an error of the caller, before the guest was entered.
+    Usage,
+}
+
+impl RunEnding {
+    /// Returns the word for this ending.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Exception => "exception",
+            Self::Limit => "limit",
+            Self::Cancelled => "cancelled",
+            Self::Crash => "crash",
+            Self::Protocol => "protocol",
+            Self::Machine => "machine",
+            Self::Usage => "usage",
+        }
+    }
+
+    /// Returns the ending that an error makes.
+    pub(crate) fn of(error: &Error) -> Self {
+        match error {
+            Error::Usage(_) => Self::Usage,
+            Error::Machine(_) | Error::Image(_) => Self::Machine,
+            Error::Limit(_) => Self::Limit,
+            Error::Crash(_) => Self::Crash,
+            Error::Protocol(_) => Self::Protocol,
+            Error::Cancelled { .. } => Self::Cancelled,
+        }
+    }
+}
+
+type Hook = dyn Fn(&AuditEvent<'_>) + Send + Sync;
+
+/// Where events go.
+#[derive(Clone, Default)]
+pub struct AuditLog(Option<Arc<Hook>>);
+
+impl AuditLog {
+    /// Calls `hook` with each event. It must not use the sandbox that the event is about.
+    pub fn new(hook: impl Fn(&AuditEvent<'_>) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hook)))
+    }
+
+    /// Delivers an event.
+    pub(crate) fn record(&self, event: &AuditEvent<'_>) {
+        if let Some(hook) = &self.0 {
+            hook(event);
+        }
+    }
+}
+
+impl fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AuditLog({})", if self.0.is_some() { "hook" } else { "none" })
+    }
+}

@@ -1,0 +1,291 @@
+//! The part of a sandbox that other threads may touch while a run is going on: stop it, and look at it.
+//!
+//! Guarantees: a stop that comes at any moment of a run takes effect, between turns, in a turn or during a sleep; one
+//! that comes between runs does nothing. The first reason to stop is the one reported.
+//! Never: enters the guest.
+//!
+//! Before: `sandbox`, and any thread with a [`Control`]. After: `watchdog`, the engine's interrupt handle.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hypercell_abi::ExitHeader;
+use hypercell_abi::message::OutputStream;
+use syscalls::Sysno;
+
+use crate::engine::Interrupt;
+use crate::error::{Error, LimitError, LimitKind, MachineError};
+use crate::limits::PAGE_BYTES;
+use crate::lock;
+use crate::output::OutputCapture;
+use crate::run::{Report, Usage};
+use crate::watchdog::{Alarm, Ring, Watchdog};
+
+/// After how long an interrupt is repeated that may have come too early for a starting turn.
+const REPEAT: Duration = Duration::from_millis(1);
+
+/// Stops and watches the runs of one sandbox, from any thread.
+#[derive(Clone)]
+pub struct Control(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    current: Mutex<Option<Current>>,
+    stopped: Condvar,
+    record: Mutex<Option<Record>>,
+}
+
+/// A run that is going on.
+struct Current {
+    started: Instant,
+    wall_time: Option<Duration>,
+    stop: Option<Stop>,
+    /// Of the guest that is in a turn.
+    guest: Option<Arc<dyn Interrupt>>,
+    alarm: Alarm,
+}
+
+#[derive(Clone)]
+enum Stop {
+    TimeLimit,
+    Cancelled { reason: String },
+}
+
+/// What a run did; stays until the next one starts.
+struct Record {
+    output: OutputCapture,
+    usage: Usage,
+    unsupported: BTreeMap<u16, u64>,
+    started: Instant,
+    ended: Option<Instant>,
+}
+
+/// Counters of a guest that go on from run to run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counted {
+    pub(crate) page_faults: u32,
+    pub(crate) syscalls: u32,
+}
+
+impl Control {
+    pub(crate) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Stops the run that is going on. Returns whether there is one; if not, nothing happens.
+    ///
+    /// `start` or `resume` then returns [`Error::Cancelled`] with the reason: at once if it is running, or when it is
+    /// called next for this run.
+    pub fn interrupt(&self, reason: &str) -> bool {
+        let guest = {
+            let mut current = lock(&self.0.current);
+            let Some(current) = current.as_mut() else { return false };
+            current.stop.get_or_insert_with(|| Stop::Cancelled { reason: reason.to_owned() });
+            if current.guest.is_some() {
+                current.alarm.ring_at(Instant::now() + REPEAT);
+            }
+            current.guest.clone()
+        };
+        self.0.stopped.notify_all();
+        if let Some(guest) = guest {
+            guest.interrupt();
+        }
+        true
+    }
+
+    /// Returns what the run that is going on, or else the last one, wrote and used until now.
+    #[must_use]
+    pub fn partial(&self) -> Option<Report> {
+        lock(&self.0.record).as_ref().map(Record::report)
+    }
+
+    /// Starts a run.
+    ///
+    /// # Errors
+    ///
+    /// [`MachineError::Watchdog`].
+    pub(crate) fn begin(&self, wall_time: Option<Duration>, output_bytes: u64) -> Result<(), MachineError> {
+        let started = Instant::now();
+        let ring: Arc<dyn Ring> = self.0.clone();
+        let deadline = wall_time.and_then(|time| started.checked_add(time));
+        let alarm = Watchdog::shared()?.add(deadline, Arc::downgrade(&ring));
+        *lock(&self.0.record) = Some(Record {
+            output: OutputCapture::new(output_bytes),
+            usage: Usage::default(),
+            unsupported: BTreeMap::new(),
+            started,
+            ended: None,
+        });
+        *lock(&self.0.current) = Some(Current { started, wall_time, stop: None, guest: None, alarm });
+        Ok(())
+    }
+
+    /// Ends a run.
+    pub(crate) fn end(&self) {
+        let ended = lock(&self.0.current).take();
+        if let Some(record) = lock(&self.0.record).as_mut() {
+            record.ended.get_or_insert_with(Instant::now);
+        }
+        drop(ended);
+    }
+
+    /// Returns why the run must not go on.
+    pub(crate) fn stop_reason(&self) -> Option<Error> {
+        lock(&self.0.current).as_mut().and_then(Current::stop_reason)
+    }
+
+    /// Notes that a turn starts.
+    ///
+    /// # Errors
+    ///
+    /// The reason if the run was stopped; the turn must not start then.
+    pub(crate) fn enter_guest(&self, guest: &Arc<dyn Interrupt>) -> Result<(), Error> {
+        let mut current = lock(&self.0.current);
+        let Some(current) = current.as_mut() else { return Ok(()) };
+        match current.stop_reason() {
+            Some(error) => Err(error),
+            None => {
+                current.guest = Some(guest.clone());
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes that a turn is over.
+    ///
+    /// # Errors
+    ///
+    /// The reason if the run was stopped meanwhile; the turn is void then.
+    pub(crate) fn leave_guest(&self) -> Result<(), Error> {
+        let mut current = lock(&self.0.current);
+        let Some(current) = current.as_mut() else { return Ok(()) };
+        current.guest = None;
+        current.stop_reason().map_or(Ok(()), Err)
+    }
+
+    /// Waits, at most until the run's time is over.
+    ///
+    /// # Errors
+    ///
+    /// The reason if the run is stopped before.
+    pub(crate) fn sleep(&self, time: Duration) -> Result<(), Error> {
+        let end = Instant::now().checked_add(time);
+        let mut guard = lock(&self.0.current);
+        loop {
+            let Some(current) = guard.as_mut() else { return Ok(()) };
+            if let Some(error) = current.stop_reason() {
+                return Err(error);
+            }
+            let now = Instant::now();
+            let wake = [end, current.deadline()].into_iter().flatten().min();
+            if end.is_some_and(|end| now >= end) {
+                return Ok(());
+            }
+            guard = match wake {
+                Some(wake) => {
+                    let wait = wake.saturating_duration_since(now);
+                    self.0.stopped.wait_timeout(guard, wait).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.0.stopped.wait(guard).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// Keeps what the guest wrote. Input is guest-controlled.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] if not all of it fits.
+    pub(crate) fn write_output(&self, stream: OutputStream, data: &[u8]) -> Result<(), LimitError> {
+        lock(&self.0.record).as_mut().map_or(Ok(()), |record| record.output.write(stream, data))
+    }
+
+    /// Adds a turn to what the run used. Counters are guest-controlled and `before` is where they stood when it began.
+    pub(crate) fn count_turn(&self, counters: &ExitHeader, before: Counted, guest_time: Duration) {
+        let mut record = lock(&self.0.record);
+        let Some(record) = record.as_mut() else { return };
+        let usage = &mut record.usage;
+        usage.turns = usage.turns.saturating_add(1);
+        usage.guest_time = usage.guest_time.saturating_add(guest_time);
+        let peak = u64::from(counters.pages_peak).saturating_mul(PAGE_BYTES);
+        usage.memory_peak_bytes = usage.memory_peak_bytes.max(peak);
+        usage.page_faults = counters.page_faults.wrapping_sub(before.page_faults).into();
+        usage.syscalls = counters.syscalls.wrapping_sub(before.syscalls).into();
+        for tried in counters.unsupported() {
+            let count = record.unsupported.entry(tried.nr).or_default();
+            *count = count.saturating_add(tried.count.into());
+        }
+    }
+
+    /// Notes how many tool calls were made.
+    pub(crate) fn count_calls(&self, calls: u64) {
+        if let Some(record) = lock(&self.0.record).as_mut() {
+            record.usage.tool_calls = calls;
+        }
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").finish_non_exhaustive()
+    }
+}
+
+impl Current {
+    fn deadline(&self) -> Option<Instant> {
+        self.wall_time.and_then(|time| self.started.checked_add(time))
+    }
+
+    fn stop_reason(&mut self) -> Option<Error> {
+        if self.stop.is_none() && self.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
+            self.stop = Some(Stop::TimeLimit);
+        }
+        match self.stop.clone()? {
+            Stop::Cancelled { reason } => Some(Error::Cancelled { reason }),
+            Stop::TimeLimit => {
+                let used = millis_up(self.started.elapsed());
+                let maximum = millis_up(self.wall_time.unwrap_or_default());
+                Some(LimitError { limit: LimitKind::WallTime, used, maximum }.into())
+            }
+        }
+    }
+}
+
+impl Ring for Shared {
+    fn ring(&self) -> Option<Duration> {
+        let guest = {
+            let mut current = lock(&self.current);
+            let current = current.as_mut()?;
+            if current.stop_reason().is_none() {
+                return current.deadline().map(|at| at.saturating_duration_since(Instant::now()));
+            }
+            current.guest.clone()
+        };
+        self.stopped.notify_all();
+        guest?.interrupt();
+        Some(REPEAT)
+    }
+}
+
+impl Record {
+    fn report(&self) -> Report {
+        let wall_time = self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.started);
+        let output_bytes = u64::try_from(self.output.len_bytes()).unwrap_or(u64::MAX);
+        Report {
+            stdout: self.output.text(OutputStream::Stdout),
+            stderr: self.output.text(OutputStream::Stderr),
+            usage: Usage { wall_time, output_bytes, ..self.usage },
+            unsupported_syscalls: self.unsupported.iter().map(|(&nr, &count)| (name_of(nr), count)).collect(),
+        }
+    }
+}
+
+fn name_of(nr: u16) -> String {
+    Sysno::new(nr.into()).map_or_else(|| format!("syscall_{nr}"), |known| known.name().to_owned())
+}
+
+fn millis_up(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,148 @@
+//! One `match`: from each frame that a guest can send during a run to the gate that decides it.
+//!
+//! Guarantees: a frame without an arm here cannot have an effect; every decision is in the audit log before it takes
+//! effect. Never: acts itself; the caller of `dispatch` does.
+//!
+//! Before: `channel` decoded the frame. After: `gate`, `output`, then `sandbox`, which does what comes out.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+use std::time::Duration;
+
+use hypercell_abi::GuestFrame;
+use hypercell_abi::message::{Exited, RunDone, ToolCall};
+
+use crate::audit::{AuditEvent, AuditLog};
+use crate::control::Control;
+use crate::error::{CrashError, Error, LimitError, LimitKind, ProtocolError};
+use crate::gate::{Budget, ToolDecision, ToolGate};
+use crate::run::{CodeError, OwnedValue};
+
+/// What a run may do, and what it has done so far.
+#[derive(Debug)]
+pub(crate) struct Gates<'a> {
+    /// Number of the run, for the audit log.
+    pub(crate) run: u64,
+    /// Number that the next allowed call gets.
+    pub(crate) next_call: u64,
+    pub(crate) tools: &'a mut ToolGate,
+    pub(crate) output: &'a Control,
+    pub(crate) max_result_bytes: u64,
+    pub(crate) max_memory_bytes: u64,
+    pub(crate) audit: &'a AuditLog,
+}
+
+/// What the host does next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Say that output was taken.
+    AcknowledgeOutput,
+    /// Wait, then let the guest go on.
+    Sleep(Duration),
+    /// Tell the guest why its call was denied.
+    DenyCall {
+        /// The guest's number of the call.
+        id: u64,
+        /// Class of the exception in the guest.
+        type_name: &'static str,
+        /// Its text.
+        message: String,
+    },
+    /// Let the caller run a tool.
+    CallTool {
+        /// The guest's number of the call.
+        id: u64,
+        /// One of the sandbox's tools.
+        name: String,
+        /// A map with text keys.
+        args: OwnedValue,
+    },
+    /// The run is over and the guest waits for the next one.
+    Finish(Result<OwnedValue, CodeError>, Option<i64>),
+    /// The run is over because the program ended the process: the guest is gone.
+    FinishGone {
+        /// The status that it gave.
+        status: i64,
+    },
+}
+
+/// Decides one frame of a guest that runs submitted code. Input is guest-controlled.
+///
+/// # Errors
+///
+/// [`Error::Limit`] from a gate, [`Error::Crash`] if the guest says that it is dead, [`Error::Protocol`] for a frame
+/// that does not belong into a run.
+pub(crate) fn dispatch(frame: GuestFrame<'_>, gates: &mut Gates<'_>) -> Result<Next, Error> {
+    match frame {
+        GuestFrame::Output { stream, data } => {
+            gates.output.write_output(stream, data)?;
+            let event = AuditEvent::OutputAllowed { run: gates.run, stream, len_bytes: data.len() };
+            gates.audit.record(&event);
+            Ok(Next::AcknowledgeOutput)
+        }
+        GuestFrame::ToolCall(call) => decide_call(&call, gates),
+        GuestFrame::RunDone(done) => finish(done, gates.max_result_bytes),
+        GuestFrame::Sleep { ns } => Ok(Next::Sleep(Duration::from_nanos(ns))),
+        GuestFrame::Exited(exited) => end_of_program(&exited),
+        GuestFrame::Abort { reason, report } => Err(death_of_kernel(reason, report, gates.max_memory_bytes)),
+        frame @ (GuestFrame::Ready { .. } | GuestFrame::Warmed { .. } | GuestFrame::Checkpointed { .. }) => {
+            Err(ProtocolError::UnexpectedFrame { kind: frame.kind(), due: "a frame of a run" }.into())
+        }
+    }
+}
+
+fn decide_call(call: &ToolCall<'_>, gates: &mut Gates<'_>) -> Result<Next, Error> {
+    let args = call.args.as_value();
+    let argument_bytes = args.as_bytes().len();
+    let (run, name) = (gates.run, call.name);
+    match gates.tools.decide(call)? {
+        ToolDecision::Allow => {
+            gates.audit.record(&AuditEvent::ToolAllowed { run, call: gates.next_call, name, argument_bytes });
+            Ok(Next::CallTool { id: call.id, name: name.to_owned(), args: OwnedValue::new(args) })
+        }
+        ToolDecision::Deny { type_name, message } => {
+            gates.audit.record(&AuditEvent::ToolDenied { run, name, argument_bytes });
+            Ok(Next::DenyCall { id: call.id, type_name, message })
+        }
+    }
+}
+
+fn finish(done: RunDone<'_>, max_result_bytes: u64) -> Result<Next, Error> {
+    let outcome = match done.outcome {
+        Ok(value) => {
+            Budget::new(LimitKind::Result, max_result_bytes).charge(value.as_bytes().len())?;
+            Ok(OwnedValue::new(value))
+        }
+        Err(error) => Err(CodeError {
+            type_name: error.type_name.to_owned(),
+            message: error.message.to_owned(),
+            traceback: error.traceback.to_owned(),
+            line: error.line,
+        }),
+    };
+    Ok(Next::Finish(outcome, done.exit))
+}
+
+fn end_of_program(exited: &Exited<'_>) -> Result<Next, Error> {
+    if exited.signal == 0 {
+        return Ok(Next::FinishGone { status: exited.status });
+    }
+    Err(CrashError::Signal { signal: exited.signal, report: exited.report.to_owned() }.into())
+}
+
+/// Tells a kernel that ran out of memory, which is the run's doing, from one that failed.
+pub(crate) fn death_of_kernel(reason: &str, report: &str, max_memory_bytes: u64) -> Error {
+    if reason.contains("out of memory") {
+        return LimitError { limit: LimitKind::Memory, used: max_memory_bytes, maximum: max_memory_bytes }
+            .into();
+    }
+    CrashError::Kernel { reason: reason.to_owned(), report: report.to_owned() }.into()
+}

@@ -1,0 +1,98 @@
+//! The one way in and out of a VM, as a trait: `enter(turn) -> turn`.
+//!
+//! Guarantees: nothing above this file knows which hypervisor runs the guest, or whether there is one; the tests put a
+//! fake guest behind it. Never: looks inside a turn.
+//!
+//! Before: `sandbox` and the image builder. After: `vm`, the engine that is real.
+
+use std::sync::Arc;
+
+use crate::image::Image;
+use crate::vm::Vm;
+
+/// A guest at rest between turns.
+pub trait Engine: Send {
+    /// Runs the guest with this turn until it returns one.
+    ///
+    /// # Errors
+    ///
+    /// Any [`VmError`]; the guest is then dead until it is restored.
+    fn enter(&mut self, turn: &[u8]) -> Result<Vec<u8>, VmError>;
+
+    /// Returns what stops a running `enter` from another thread.
+    fn interrupt_handle(&self) -> Arc<dyn Interrupt>;
+}
+
+/// Stops a guest from another thread.
+pub trait Interrupt: Send + Sync {
+    /// Makes a running `enter` return [`VmError::Interrupted`]. Returns whether one was running.
+    ///
+    /// May be called any number of times. One that comes too early for a starting `enter` may be lost, so a caller
+    /// that means it repeats it.
+    fn interrupt(&self) -> bool;
+}
+
+/// Makes guests that are all in one state: at rest, waiting for a `RunRequest`.
+pub trait EngineSource: Send + Sync {
+    /// What is made.
+    type Engine: Engine;
+
+    /// Makes a guest.
+    ///
+    /// # Errors
+    ///
+    /// [`VmError::Unavailable`] without a hypervisor, [`VmError::Hypervisor`] if it refuses.
+    fn create(&self) -> Result<Self::Engine, VmError>;
+
+    /// Puts a guest, whatever it did, back into the state that `create` makes.
+    ///
+    /// # Errors
+    ///
+    /// Any [`VmError`]; the guest must then be dropped.
+    fn restore(&self, engine: &mut Self::Engine) -> Result<(), VmError>;
+}
+
+impl EngineSource for Arc<Image> {
+    type Engine = Vm;
+
+    fn create(&self) -> Result<Vm, VmError> {
+        Vm::from_snapshot(&self.snapshot())
+    }
+
+    fn restore(&self, engine: &mut Vm) -> Result<(), VmError> {
+        engine.restore(&self.snapshot())
+    }
+}
+
+/// Why a VM did not return a turn.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VmError {
+    /// This machine has no hypervisor that this process may use.
+    #[error("no hypervisor is available: {detail}")]
+    Unavailable {
+        /// What the hypervisor's library found.
+        detail: String,
+    },
+    /// [`Interrupt::interrupt`] stopped it.
+    #[error("the micro-VM was interrupted")]
+    Interrupted,
+    /// The guest died, or broke the rules of its transport.
+    #[error("the guest crashed: {detail}")]
+    Crashed {
+        /// What the guest said last, or which rule it broke. Guest-controlled.
+        detail: String,
+    },
+    /// A snapshot could not be taken, saved or loaded.
+    #[error("the snapshot cannot be used: {detail}")]
+    Snapshot {
+        /// What the hypervisor's library found.
+        detail: String,
+    },
+    /// The hypervisor failed.
+    #[error("the hypervisor failed: {detail}")]
+    Hypervisor {
+        /// What the hypervisor's library found.
+        detail: String,
+    },
+}

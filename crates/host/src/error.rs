@@ -1,0 +1,267 @@
+//! Every way a sandbox can fail, by who is at fault.
+//!
+//! Guarantees: a caller decides by the variant of [`Error`] alone: correct its own call, repair the machine or the
+//! image, raise a limit, or distrust the guest. Texts name the offending value and the limit. An exception that the
+//! submitted code raised is not here: it is the outcome of a run that worked.
+//! Never: a variant that is only a text.
+//!
+//! Before: every file of this crate. After: the exception classes of the Python package.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use hypercell_abi::{FrameKind, WireError};
+
+use crate::engine::VmError;
+pub use crate::image::ImageError;
+use crate::preflight::Check;
+
+/// Why an operation on a sandbox failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller asked for something that cannot be.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// This machine cannot run a micro-VM, or stopped being able to.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// The image cannot be had.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The run used more than it may. The guest is gone.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// The guest died. Whatever it was doing, it harmed itself.
+    #[error(transparent)]
+    Crash(#[from] CrashError),
+    /// The guest broke the rules of the wire: treat it as hostile. The guest is gone.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// Somebody interrupted the run. The guest is gone.
+    #[error("the run was cancelled: {reason}")]
+    Cancelled {
+        /// What was given to `interrupt`.
+        reason: String,
+    },
+}
+
+/// What the caller did wrong. The guest, if there is one, is as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "fields are named after the words of the message")]
+pub enum UsageError {
+    /// A limit that cannot take effect.
+    #[error("{limit} is {value}, which is not from {min} to {max}")]
+    LimitOutOfRange { limit: &'static str, value: u64, min: u64, max: u64 },
+    /// A time limit that cannot take effect.
+    #[error("wall_time_s is {}, which is not above 0 and up to {}", value.as_secs_f64(), max.as_secs())]
+    WallTimeOutOfRange { value: Duration, max: Duration },
+    /// More tools than the guest can be told of.
+    #[error("{count} tools exceed {max}")]
+    TooManyTools { count: usize, max: usize },
+    /// A tool without a name, or with a very long one.
+    #[error("the tool name {name:?} has {len_bytes} bytes, which is not from 1 to {max_bytes}")]
+    ToolNameLength { name: String, len_bytes: usize, max_bytes: usize },
+    /// Documentation that does not fit.
+    #[error("the documentation of tool {name:?} has {len_bytes} bytes, which exceeds {max_bytes}")]
+    ToolDocTooLong { name: String, len_bytes: usize, max_bytes: usize },
+    /// Two tools that a call could not tell apart.
+    #[error("two tools have the name {name:?}")]
+    ToolNameTwice { name: String },
+    /// A name, an input or a text that the wire does not carry.
+    #[error("the run cannot be sent to the guest: {source}")]
+    NotEncodable { source: WireError },
+    /// A tool's result above its limit. The call still waits, and may be answered otherwise.
+    #[error("a tool result of {len_bytes} bytes exceeds tool_result_bytes, which is {max_bytes}")]
+    ReplyTooLong { len_bytes: u64, max_bytes: u64 },
+    /// A new run, while the last one waits for the result of a tool.
+    #[error("the last run still waits for the result of the tool {tool:?}")]
+    RunPending { tool: String },
+    /// A result for a tool call that no run waits for.
+    #[error("no run waits for the result of tool call {call}")]
+    NoSuchCall { call: u64 },
+    /// A sandbox that keeps state, used after its state was lost.
+    #[error("the sandbox lost its state when a run failed ({cause}); call reset() to start afresh")]
+    Poisoned { cause: &'static str },
+    /// Use after close.
+    #[error("the sandbox is closed")]
+    Closed,
+}
+
+/// What this machine cannot do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "fields are named after the words of the message")]
+pub enum MachineError {
+    /// A check of `preflight` fails.
+    #[error("{}; {}", check.detail, check.fix)]
+    Unavailable { check: Check },
+    /// The hypervisor refused or failed, though every check passes.
+    #[error(transparent)]
+    Hypervisor(VmError),
+    /// No randomness: a guest must not start with what another one had.
+    #[error("the system gives no random bytes: {source}")]
+    Entropy { source: getrandom::Error },
+    /// The thread that ends runs in time could not be started.
+    #[error("cannot start the watchdog thread: {kind}")]
+    Watchdog { kind: io::ErrorKind },
+}
+
+/// Which limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LimitKind {
+    /// Time from start to end of a run.
+    WallTime,
+    /// Memory of the guest.
+    Memory,
+    /// Standard output and standard error together.
+    Output,
+    /// Number of tool calls.
+    ToolCalls,
+    /// Arguments of one tool call.
+    ToolArguments,
+    /// Result of the run.
+    Result,
+    /// The code.
+    Code,
+}
+
+impl LimitKind {
+    /// Returns the name of the setting.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WallTime => "wall_time_s",
+            Self::Memory => "memory_bytes",
+            Self::Output => "output_bytes",
+            Self::ToolCalls => "tool_calls",
+            Self::ToolArguments => "tool_argument_bytes",
+            Self::Result => "result_bytes",
+            Self::Code => "code_bytes",
+        }
+    }
+
+    /// Returns what it counts. [`LimitError`] holds milliseconds where this says seconds.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::WallTime => "s",
+            Self::ToolCalls => "calls",
+            _ => "bytes",
+        }
+    }
+}
+
+/// A run used more than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitError {
+    /// Which limit.
+    pub limit: LimitKind,
+    /// What was used, the attempt that failed included; milliseconds for the wall time.
+    pub used: u64,
+    /// What may be used; milliseconds for the wall time.
+    pub maximum: u64,
+}
+
+impl LimitError {
+    /// Returns what was used and what may be used, in the limit's unit.
+    #[must_use]
+    pub fn amounts(&self) -> (f64, f64) {
+        let factor = if self.limit == LimitKind::WallTime { 1000.0 } else { 1.0 };
+        (to_f64(self.used) / factor, to_f64(self.maximum) / factor)
+    }
+}
+
+impl fmt::Display for LimitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (used, maximum) = self.amounts();
+        let (name, unit) = (self.limit.name(), self.limit.unit());
+        match self.limit {
+            LimitKind::WallTime => {
+                write!(f, "the run took {used:.3} {unit}, which exceeds {name}, which is {maximum} {unit}")
+            }
+            _ => write!(f, "{used} {unit} exceed {name}, which is {maximum}"),
+        }
+    }
+}
+
+impl std::error::Error for LimitError {}
+
+/// How the guest died.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "fields are named after the words of the message")]
+pub enum CrashError {
+    /// A fatal signal ended the interpreter.
+    #[error("the guest's interpreter died by signal {signal}: {}", first_line(report))]
+    Signal { signal: u64, report: String },
+    /// The guest kernel gave up.
+    #[error("the guest kernel gave up: {reason}")]
+    Kernel { reason: String, report: String },
+    /// The VM stopped without a word, or with one that is no frame.
+    #[error("the micro-VM died: {}", first_line(report))]
+    Vm { report: String },
+}
+
+impl CrashError {
+    /// Returns registers and the like, for a bug report. Guest-controlled.
+    #[must_use]
+    pub fn report(&self) -> &str {
+        match self {
+            Self::Signal { report, .. } | Self::Kernel { report, .. } | Self::Vm { report } => report,
+        }
+    }
+}
+
+/// Which rule of the wire the guest broke.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "fields are named after the words of the message")]
+pub enum ProtocolError {
+    /// Bytes that are no frame, or one that does not answer the host's.
+    #[error("the guest broke the rules of the wire: {source}")]
+    Wire { source: WireError },
+    /// A good frame at the wrong time.
+    #[error("the guest sent {} where {due} was due", kind.name())]
+    UnexpectedFrame { kind: FrameKind, due: &'static str },
+    /// A value that is well-formed CBOR, but no Python object.
+    #[error("the guest sent {what} that is no python value: {detail}")]
+    Value { what: &'static str, detail: String },
+}
+
+impl From<WireError> for ProtocolError {
+    fn from(source: WireError) -> Self {
+        Self::Wire { source }
+    }
+}
+
+impl From<WireError> for Error {
+    fn from(source: WireError) -> Self {
+        Self::Protocol(source.into())
+    }
+}
+
+/// Shows a count as a float; above 2^53 it is rounded, which nobody minds in a text.
+#[expect(clippy::cast_precision_loss, reason = "rounding is said above")]
+fn to_f64(value: u64) -> f64 {
+    value as f64
+}
+
+fn first_line(report: &str) -> &str {
+    report.lines().next().unwrap_or("no report")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_texts_name_value_limit_and_unit() {
+        let time = LimitError { limit: LimitKind::WallTime, used: 5003, maximum: 5000 };
+        assert_eq!(time.to_string(), "the run took 5.003 s, which exceeds wall_time_s, which is 5 s");
+        let output = LimitError { limit: LimitKind::Output, used: 70, maximum: 64 };
+        assert_eq!(output.to_string(), "70 bytes exceed output_bytes, which is 64");
+    }
+}

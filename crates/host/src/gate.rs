@@ -1,0 +1,22 @@
+//! What all gates share: a decision is made from the request and the policy, nothing is allowed by omission, and
+//! every use is charged before it happens.
+//!
+//! Guarantees: a budget never wraps and never goes back. Never: decodes bytes (`channel` does) or acts.
+//!
+//! Before: `dispatch`. After: `tool`, and `output` for its budget.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod limit;
+mod tool;
+
+pub(crate) use limit::Budget;
+pub(crate) use tool::{ToolDecision, ToolGate};

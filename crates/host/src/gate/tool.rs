@@ -1,0 +1,151 @@
+//! The tools gate: which calls of the guest reach a function of the caller.
+//!
+//! Guarantees: only a name that the caller gave is allowed, compared byte for byte; calls and argument sizes are
+//! charged before the call is looked at further, for denied calls too. Never: calls a tool, or looks into arguments,
+//! whose meaning is the caller's business.
+//!
+//! Before: `dispatch`. After: the caller, which runs the tool.
+
+use std::collections::BTreeSet;
+
+use hypercell_abi::message::ToolCall;
+
+use crate::error::{LimitError, LimitKind};
+use crate::gate::Budget;
+use crate::limits::{Limits, ToolInfo};
+
+/// Exception that the guest sees when it calls what is not a tool.
+const UNKNOWN_TOOL: &str = "LookupError";
+/// Names listed to a guest that calls what is not a tool.
+const MAX_LISTED_NAMES: usize = 32;
+
+/// The tools of a sandbox and the calls that a run may still make.
+#[derive(Debug)]
+pub(crate) struct ToolGate {
+    names: BTreeSet<String>,
+    calls: Budget,
+    max_argument_bytes: u64,
+}
+
+/// What becomes of a call.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ToolDecision {
+    /// The caller runs the tool.
+    Allow,
+    /// The guest is told that there is no such tool.
+    Deny {
+        /// Class of the exception in the guest.
+        type_name: &'static str,
+        /// Its text.
+        message: String,
+    },
+}
+
+impl ToolGate {
+    /// Allows the given tools and no other.
+    pub(crate) fn new(tools: &[ToolInfo], limits: &Limits) -> Self {
+        Self {
+            names: tools.iter().map(|tool| tool.name.clone()).collect(),
+            calls: Budget::new(LimitKind::ToolCalls, limits.tool_calls),
+            max_argument_bytes: limits.tool_argument_bytes,
+        }
+    }
+
+    /// Decides one call. Input is guest-controlled.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] if it is one call too many, or its arguments are too long; the run ends.
+    pub(crate) fn decide(&mut self, call: &ToolCall<'_>) -> Result<ToolDecision, LimitError> {
+        self.calls.charge(1)?;
+        let arguments = call.args.as_value().as_bytes().len();
+        Budget::new(LimitKind::ToolArguments, self.max_argument_bytes).charge(arguments)?;
+        if self.names.contains(call.name) {
+            return Ok(ToolDecision::Allow);
+        }
+        Ok(ToolDecision::Deny { type_name: UNKNOWN_TOOL, message: self.unknown_tool(call.name) })
+    }
+
+    /// Returns how many calls were made, denied ones included.
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls.used()
+    }
+
+    fn unknown_tool(&self, name: &str) -> String {
+        if self.names.is_empty() {
+            return format!("no tool is named {name:?}: this sandbox has no tools");
+        }
+        let listed: Vec<&str> = self.names.iter().take(MAX_LISTED_NAMES).map(String::as_str).collect();
+        let rest = self.names.len().saturating_sub(listed.len());
+        let and_more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+        format!("no tool is named {name:?}; there are {}{and_more}", listed.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hypercell_abi::NamedValues;
+
+    use super::*;
+
+    fn gate(names: &[&str], limits: &Limits) -> ToolGate {
+        let tools: Vec<ToolInfo> =
+            names.iter().map(|&name| ToolInfo { name: name.into(), doc: String::new() }).collect();
+        ToolGate::new(&tools, limits)
+    }
+
+    fn call<'a>(name: &'a str, args: NamedValues<'a>) -> ToolCall<'a> {
+        ToolCall { id: 1, name, args }
+    }
+
+    #[test]
+    fn tool_that_was_given_is_allowed() {
+        let mut gate = gate(&["add"], &Limits::default());
+        assert_eq!(gate.decide(&call("add", NamedValues::EMPTY)), Ok(ToolDecision::Allow));
+    }
+
+    #[test]
+    fn every_call_is_denied_by_default() {
+        let decision = gate(&[], &Limits::default()).decide(&call("add", NamedValues::EMPTY));
+        let message = "no tool is named \"add\": this sandbox has no tools".into();
+        assert_eq!(decision, Ok(ToolDecision::Deny { type_name: "LookupError", message }));
+    }
+
+    #[test]
+    fn name_that_was_not_given_is_denied_with_the_names_that_were() {
+        let decision = gate(&["sub", "add"], &Limits::default()).decide(&call("Add", NamedValues::EMPTY));
+        let message = "no tool is named \"Add\"; there are add, sub".into();
+        assert_eq!(decision, Ok(ToolDecision::Deny { type_name: "LookupError", message }));
+    }
+
+    #[test]
+    fn long_list_of_names_is_cut() {
+        let names: Vec<String> = (0..40).map(|n| format!("tool_{n:02}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let decision = gate(&names, &Limits::default()).decide(&call("x", NamedValues::EMPTY));
+        let Ok(ToolDecision::Deny { message, .. }) = decision else { panic!("{decision:?}") };
+        assert!(message.ends_with("tool_31 and 8 more"), "{message}");
+    }
+
+    #[test]
+    fn call_above_the_number_of_calls_ends_the_run_whether_allowed_or_not() {
+        let limits = Limits { tool_calls: 2, ..Limits::default() };
+        let mut gate = gate(&["add"], &limits);
+        assert!(gate.decide(&call("add", NamedValues::EMPTY)).is_ok());
+        assert!(gate.decide(&call("nope", NamedValues::EMPTY)).is_ok());
+        let error = LimitError { limit: LimitKind::ToolCalls, used: 3, maximum: 2 };
+        assert_eq!(gate.decide(&call("add", NamedValues::EMPTY)), Err(error));
+    }
+
+    #[test]
+    fn arguments_of_the_limit_are_allowed_and_one_byte_more_is_not() {
+        // {"a": b"..."} is 4 bytes around its string.
+        let args = [&[0xa1, 0x61, b'a', 0x44][..], b"1234"].concat();
+        let args = NamedValues::new(&args).expect("a map");
+        let limits = Limits { tool_argument_bytes: 8, ..Limits::default() };
+        assert_eq!(gate(&["add"], &limits).decide(&call("add", args)), Ok(ToolDecision::Allow));
+        let limits = Limits { tool_argument_bytes: 7, ..Limits::default() };
+        let error = LimitError { limit: LimitKind::ToolArguments, used: 8, maximum: 7 };
+        assert_eq!(gate(&["add"], &limits).decide(&call("add", args)), Err(error));
+    }
+}

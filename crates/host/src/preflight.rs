@@ -1,0 +1,151 @@
+//! Whether this machine can run micro-VMs, checked part by part, each with what to do.
+//!
+//! Guarantees: the checks stand in the order in which to repair them; each is cheap enough to run at any time.
+//! Never: changes anything but a file of its own in the cache directory, which it removes.
+//!
+//! Before: `hypercell doctor`, and a sandbox that cannot start. After: /dev, the processor, the cache directory.
+#![expect(clippy::disallowed_methods, reason = "looks at the hypervisor's device and the cache directory")]
+
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use raw_cpuid::CpuId;
+
+/// Devices of the hypervisors that the engine can use, in its order.
+const DEVICES: [&str; 2] = ["/dev/kvm", "/dev/mshv"];
+
+/// One part of what is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What is checked, in one word.
+    pub name: &'static str,
+    /// Whether it is as it must be.
+    pub is_ok: bool,
+    /// What was found.
+    pub detail: String,
+    /// What to do; empty if nothing.
+    pub fix: String,
+}
+
+impl Check {
+    fn ok(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, is_ok: true, detail: detail.into(), fix: String::new() }
+    }
+
+    fn failed(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { name, is_ok: false, detail: detail.into(), fix: fix.into() }
+    }
+}
+
+/// Checks everything; the cache directory only if one is given.
+#[must_use]
+pub fn preflight(cache_dir: Option<&Path>) -> Vec<Check> {
+    let mut checks = vec![check_platform()];
+    checks.extend(check_device());
+    checks.push(check_processor());
+    checks.extend(cache_dir.map(check_cache));
+    checks
+}
+
+/// Returns the first check that fails.
+#[must_use]
+pub fn first_failure(cache_dir: Option<&Path>) -> Option<Check> {
+    preflight(cache_dir).into_iter().find(|check| !check.is_ok)
+}
+
+fn check_platform() -> Check {
+    let platform = format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH);
+    if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        Check::ok("platform", platform)
+    } else {
+        Check::failed("platform", format!("{platform} is not supported"), "use Linux on x86-64")
+    }
+}
+
+fn check_device() -> [Check; 2] {
+    let tried = DEVICES.map(|device| (device, OpenOptions::new().read(true).write(true).open(device)));
+    if let Some((device, _)) = tried.iter().find(|(_, opened)| opened.is_ok()) {
+        return [
+            Check::ok("hypervisor", format!("{device} exists")),
+            Check::ok("permission", format!("{device} can be opened")),
+        ];
+    }
+    let present = tried.into_iter().find_map(|(device, opened)| match opened {
+        Err(error) if error.kind() != ErrorKind::NotFound => Some((device, error)),
+        _ => None,
+    });
+    match present {
+        Some((device, error)) => {
+            [Check::ok("hypervisor", format!("{device} exists")), device_refused(device, &error)]
+        }
+        None => [
+            Check::failed(
+                "hypervisor",
+                "neither /dev/kvm nor /dev/mshv exists",
+                "enable virtualisation in the firmware and load the kvm module (sudo modprobe kvm_intel or kvm_amd); \
+                 in a virtual machine, enable nested virtualisation; in a container, pass --device=/dev/kvm",
+            ),
+            Check::failed("permission", "there is no device to open", "see hypervisor"),
+        ],
+    }
+}
+
+fn device_refused(device: &str, error: &io::Error) -> Check {
+    let fix = match error.kind() {
+        ErrorKind::PermissionDenied => format!(
+            "give this user read and write access to {device} (sudo usermod -aG kvm $USER, then log in again)"
+        ),
+        _ => format!("find out why {device} cannot be opened; sudo dmesg may tell"),
+    };
+    Check::failed("permission", format!("{device} cannot be opened: {error}"), fix)
+}
+
+fn check_processor() -> Check {
+    let cpuid = CpuId::new();
+    let extended = cpuid.get_extended_feature_info();
+    let basic = cpuid.get_feature_info();
+    let features = [
+        ("fsgsbase", extended.as_ref().is_some_and(raw_cpuid::ExtendedFeatures::has_fsgsbase)),
+        ("xsave", basic.as_ref().is_some_and(raw_cpuid::FeatureInfo::has_xsave)),
+        ("tsc", basic.as_ref().is_some_and(raw_cpuid::FeatureInfo::has_tsc)),
+    ];
+    let missing: Vec<&str> = features.iter().filter(|(_, has)| !has).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        return Check::ok("processor", features.map(|(name, _)| name).join(", "));
+    }
+    Check::failed(
+        "processor",
+        format!("the processor has no {}", missing.join(", ")),
+        "use a processor from 2013 or later, or a virtual machine type that passes these features on",
+    )
+}
+
+fn check_cache(directory: &Path) -> Check {
+    let shown = directory.display();
+    let written = std::fs::create_dir_all(directory).and_then(|()| tempfile::tempfile_in(directory));
+    match written {
+        Ok(_) => Check::ok("cache", format!("{shown} is writable")),
+        Err(error) => Check::failed(
+            "cache",
+            format!("{shown} is not writable: {error}"),
+            "set HYPERCELL_CACHE_DIR to a directory of your own",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_stand_in_the_order_of_repair_and_say_what_to_do() {
+        let checks = preflight(Some(Path::new("/proc/no/such/directory")));
+        let names: Vec<&str> = checks.iter().map(|check| check.name).collect();
+        assert_eq!(names, ["platform", "hypervisor", "permission", "processor", "cache"]);
+        for check in &checks {
+            assert_eq!(check.is_ok, check.fix.is_empty(), "{check:?}");
+        }
+        assert!(!checks[4].is_ok);
+    }
+}

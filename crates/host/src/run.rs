@@ -1,0 +1,132 @@
+//! What goes into a run and what comes out of it, as plain data.
+//!
+//! Guarantees: values are encoded and checked; texts of the guest are valid UTF-8 within the limits of the wire.
+//! Never: holds anything of the VM.
+//!
+//! Before: the caller. After: `sandbox`; then the caller again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hypercell_abi::{NamedValues, RawValue};
+
+/// An encoded Python value that was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedValue(Vec<u8>);
+
+impl OwnedValue {
+    /// Copies a checked value.
+    #[must_use]
+    pub fn new(value: RawValue<'_>) -> Self {
+        Self(value.as_bytes().to_vec())
+    }
+
+    /// Returns the encoded value.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// One piece of code to run.
+#[derive(Debug, Clone, Copy)]
+pub struct RunSpec<'a> {
+    /// Python source.
+    pub code: &'a str,
+    /// File name in tracebacks.
+    pub name: &'a str,
+    /// Values put into the globals.
+    pub inputs: NamedValues<'a>,
+}
+
+/// Where a run has got to.
+#[derive(Debug)]
+pub enum Step {
+    /// The guest waits for the result of a tool.
+    ToolCall(ToolCall),
+    /// The run is over.
+    Done(Box<Done>),
+}
+
+/// A tool call that the gate allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolCall {
+    /// Number of the call, for `resume`. A sandbox never gives one twice.
+    pub id: u64,
+    /// One of the sandbox's tools.
+    pub name: String,
+    /// The keyword arguments: a map with text keys.
+    pub args: OwnedValue,
+}
+
+/// What a tool answers.
+#[derive(Debug, Clone, Copy)]
+pub enum ToolReply<'a> {
+    /// A value.
+    Value(RawValue<'a>),
+    /// An exception, as the guest shall see it. Long texts are shortened in the middle.
+    Error {
+        /// Name of the exception's class.
+        type_name: &'a str,
+        /// Its text.
+        message: &'a str,
+    },
+}
+
+/// The end of a run that worked, whatever the submitted code did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    /// The result, or the exception that ended the code.
+    pub outcome: Result<OwnedValue, CodeError>,
+    /// Status given to `sys.exit` or `os._exit`, if that ended the run.
+    pub exit_code: Option<i64>,
+    /// Everything else.
+    pub report: Report,
+}
+
+/// The exception that ended the submitted code. Guest-controlled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeError {
+    /// Name of the exception's class.
+    pub type_name: String,
+    /// Its text.
+    pub message: String,
+    /// The traceback as Python prints it.
+    pub traceback: String,
+    /// Line of the submitted code, counted from 1, if one is known.
+    pub line: Option<u64>,
+}
+
+/// What a run wrote and used, until now or until its end.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Report {
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// What the run used.
+    pub usage: Usage,
+    /// System calls that the guest kernel does not have, by name, and how often they were tried. Guest-controlled.
+    pub unsupported_syscalls: BTreeMap<String, u64>,
+}
+
+/// What a run used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// From the start of the run to its end or to now.
+    pub wall_time: Duration,
+    /// Of that, in the guest.
+    pub guest_time: Duration,
+    /// Entries into the guest.
+    pub turns: u64,
+    /// Tool calls, denied ones included.
+    pub tool_calls: u64,
+    /// Bytes of output kept.
+    pub output_bytes: u64,
+    /// Most memory in use at once. The guest kernel's claim, as are the next two.
+    pub memory_peak_bytes: u64,
+    /// Page faults served.
+    pub page_faults: u64,
+    /// System calls served.
+    pub syscalls: u64,
+}

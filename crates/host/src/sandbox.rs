@@ -1,0 +1,487 @@
+//! The life of a sandbox: a guest for each run, turns until the run is over, and what becomes of the guest then.
+//!
+//! Guarantees: a run starts in a guest as the image made it, or, if state is kept, as the last run left it. After
+//! anything but a clean end (a limit, a stop, a crash, a broken rule) the guest is dropped; a sandbox that keeps state
+//! says so until `reset`, since that state is lost. `start` and `resume` return within the wall-time limit.
+//! Never: looks at guest bytes (`channel`), decides (`dispatch`), or runs a tool (the caller).
+//!
+//! Before: the caller. After: `channel` and the engine for each turn, `dispatch` for each answer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use hypercell_abi::limits::MAX_MESSAGE_TEXT_BYTES;
+use hypercell_abi::message::{RunRequest, ToolError, ToolReply as WireReply};
+use hypercell_abi::{HostFrame, KernelRequest};
+
+use crate::audit::{AuditEvent, AuditLog, RunEnding, ToolAnswer};
+use crate::channel::{Channel, Outgoing};
+use crate::clock;
+use crate::control::{Control, Counted};
+use crate::dispatch::{self, Gates, Next};
+use crate::engine::{Engine, EngineSource, Interrupt, VmError};
+use crate::error::{CrashError, Error, LimitError, LimitKind, MachineError, UsageError};
+use crate::gate::ToolGate;
+use crate::image::Image;
+use crate::limits::{self, Limits, ToolInfo};
+use crate::preflight;
+use crate::run::{CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolCall, ToolReply};
+use crate::shorten::shorten_middle;
+
+/// What becomes of Python's globals after a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StateMode {
+    /// Each run starts as the image does.
+    #[default]
+    Fresh,
+    /// They stay, until `reset`.
+    Kept,
+}
+
+/// How a sandbox behaves: no tools, fresh state, default limits and no audit hook, unless said.
+#[derive(Debug, Clone, Default)]
+pub struct SandboxOptions {
+    /// Tools that the guest may call; no other call is allowed.
+    pub tools: Vec<ToolInfo>,
+    /// What becomes of globals after a run.
+    pub state: StateMode,
+    /// Ceilings for each run.
+    pub limits: Limits,
+    /// Who hears of decisions.
+    pub audit: AuditLog,
+}
+
+/// Runs code in guests that `S` makes, one run at a time.
+///
+/// The flow of one run is `start`, then `resume` for each [`Step::ToolCall`], until [`Step::Done`].
+pub struct Sandbox<S: EngineSource = Arc<Image>> {
+    source: S,
+    options: SandboxOptions,
+    guest: Option<Guest<S::Engine>>,
+    life: Life,
+    run: Option<Run>,
+    runs: u64,
+    calls: u64,
+    control: Control,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Open,
+    /// State that was to be kept is lost.
+    Poisoned {
+        cause: &'static str,
+    },
+    Closed,
+}
+
+struct Guest<E> {
+    engine: E,
+    interrupt: Arc<dyn Interrupt>,
+    channel: Channel,
+    condition: Condition,
+    counted: Counted,
+    /// The process that made it. A child that was forked cannot use it.
+    process: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    /// Nothing ran in it, or what ran may stay.
+    Ready,
+    /// Something ran in it that the next run must not see.
+    Used,
+}
+
+/// The run that is going on.
+struct Run {
+    number: u64,
+    tools: ToolGate,
+    pending: Option<PendingCall>,
+}
+
+#[derive(Clone)]
+struct PendingCall {
+    id: u64,
+    guest_id: u64,
+    name: String,
+}
+
+impl<S: EngineSource> Sandbox<S> {
+    /// Checks the options. No guest is made before the first run, or `prepare`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] for a limit or a tool that cannot be.
+    pub fn new(source: S, options: SandboxOptions) -> Result<Self, Error> {
+        options.limits.check()?;
+        limits::check_tools(&options.tools)?;
+        Ok(Self {
+            source,
+            options,
+            guest: None,
+            life: Life::Open,
+            run: None,
+            runs: 0,
+            calls: 0,
+            control: Control::new(),
+        })
+    }
+
+    /// Returns what stops and watches runs from other threads.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Makes a guest ready, so that the next `start` need not wait for that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Machine`]; [`UsageError::Closed`], [`UsageError::Poisoned`], [`UsageError::RunPending`].
+    pub fn prepare(&mut self) -> Result<(), Error> {
+        self.check_idle()?;
+        self.ready_guest().map(drop)
+    }
+
+    /// Runs code until it is done or calls a tool.
+    ///
+    /// # Errors
+    ///
+    /// Every [`Error`] but [`Error::Image`]. After [`Error::Usage`] the guest is as it was.
+    pub fn start(&mut self, spec: &RunSpec<'_>) -> Result<Step, Error> {
+        if self.run.is_some()
+            && let Some(error) = self.control.stop_reason()
+        {
+            // The last run was stopped while a tool ran, and nobody came back for it.
+            self.fail(&error);
+        }
+        self.check_idle()?;
+        let code_bytes = u64::try_from(spec.code.len()).unwrap_or(u64::MAX);
+        let code_max = self.options.limits.code_bytes;
+        if code_bytes > code_max {
+            return Err(LimitError { limit: LimitKind::Code, used: code_bytes, maximum: code_max }.into());
+        }
+        self.control.begin(self.options.limits.wall_time, self.options.limits.output_bytes)?;
+        self.runs = self.runs.saturating_add(1);
+        let run = self.runs;
+        self.run = Some(Run {
+            number: run,
+            tools: ToolGate::new(&self.options.tools, &self.options.limits),
+            pending: None,
+        });
+        let event = AuditEvent::RunStarted { run, name: spec.name, code_bytes: spec.code.len() };
+        self.options.audit.record(&event);
+        let step = self.first_turn(spec).and_then(|turn| self.drive(turn));
+        self.settle(step)
+    }
+
+    /// Answers a tool call and goes on until the run is done or calls a tool.
+    ///
+    /// # Errors
+    ///
+    /// Every [`Error`] but [`Error::Image`]. After [`UsageError::NoSuchCall`] and [`UsageError::ReplyTooLong`] the
+    /// run still waits.
+    pub fn resume(&mut self, call: u64, reply: ToolReply<'_>) -> Result<Step, Error> {
+        self.check_open()?;
+        let waiting = self.run.as_ref().and_then(|run| Some((run.number, run.pending.clone()?)));
+        let Some((run, pending)) = waiting.filter(|(_, pending)| pending.id == call) else {
+            return Err(UsageError::NoSuchCall { call }.into());
+        };
+        let (turn, answer, answer_bytes) = self.reply_turn(&pending, reply)?;
+        if let Some(run) = &mut self.run {
+            run.pending = None;
+        }
+        self.options.audit.record(&AuditEvent::ToolAnswered { run, call, answer, answer_bytes });
+        let step = self.drive(turn);
+        self.settle(step)
+    }
+
+    /// Gives the run up, if there is one, because what the guest sent in it cannot be used.
+    ///
+    /// For a caller that decodes values and finds one that is no value.
+    pub fn abandon(&mut self, error: &Error) {
+        if self.run.is_some() || self.guest.is_some() {
+            self.fail(error);
+        }
+    }
+
+    /// Drops kept state, and any run that waits. The next run starts as the image does.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError::Closed`].
+    pub fn reset(&mut self) -> Result<(), Error> {
+        self.check_open_or_poisoned()?;
+        if self.run.is_some() {
+            self.fail(&Error::Cancelled { reason: "reset".into() });
+        }
+        if let Some(guest) = &mut self.guest {
+            guest.condition = Condition::Used;
+        }
+        self.life = Life::Open;
+        Ok(())
+    }
+
+    /// Drops the guest. Every later call but this one is [`UsageError::Closed`].
+    pub fn close(&mut self) {
+        if self.run.is_some() {
+            self.fail(&Error::Cancelled { reason: "closed".into() });
+        }
+        self.guest = None;
+        self.life = Life::Closed;
+    }
+
+    /// Returns what the current or last run wrote and used.
+    #[must_use]
+    pub fn partial(&self) -> Option<Report> {
+        self.control.partial()
+    }
+
+    fn check_open(&self) -> Result<(), UsageError> {
+        match self.life {
+            Life::Open => Ok(()),
+            Life::Poisoned { cause } => Err(UsageError::Poisoned { cause }),
+            Life::Closed => Err(UsageError::Closed),
+        }
+    }
+
+    fn check_open_or_poisoned(&self) -> Result<(), UsageError> {
+        if self.life == Life::Closed { Err(UsageError::Closed) } else { Ok(()) }
+    }
+
+    fn check_idle(&self) -> Result<(), UsageError> {
+        self.check_open()?;
+        match self.run.as_ref().and_then(|run| run.pending.as_ref()) {
+            Some(pending) => Err(UsageError::RunPending { tool: pending.name.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns a guest in which a run may start.
+    fn ready_guest(&mut self) -> Result<&mut Guest<S::Engine>, Error> {
+        let process = std::process::id();
+        let keeps = self.options.state == StateMode::Kept;
+        let ready = match self.guest.take() {
+            Some(guest) if guest.process != process => {
+                if keeps && guest.condition == Condition::Ready {
+                    self.life = Life::Poisoned { cause: "the process was forked" };
+                    return Err(UsageError::Poisoned { cause: "the process was forked" }.into());
+                }
+                None
+            }
+            Some(guest) if guest.condition == Condition::Ready => Some(guest),
+            Some(mut guest) => match self.source.restore(&mut guest.engine) {
+                Ok(()) => Some(Guest::new(guest.engine)),
+                // What cannot be restored is dropped; a new one may still work.
+                Err(_) => None,
+            },
+            None => None,
+        };
+        let guest = match ready {
+            Some(guest) => guest,
+            None => Guest::new(self.source.create().map_err(start_error)?),
+        };
+        Ok(self.guest.insert(guest))
+    }
+
+    fn first_turn(&mut self, spec: &RunSpec<'_>) -> Result<Vec<u8>, Error> {
+        let seed = clock::entropy()?;
+        let keep = self.options.state == StateMode::Kept;
+        let (max_value_bytes, pages) = (self.options.limits.result_bytes, self.options.limits.memory_pages());
+        let tools = self.options.tools.clone();
+        let guest = self.ready_guest()?;
+        let request = RunRequest {
+            code: spec.code,
+            name: spec.name,
+            inputs: spec.inputs,
+            tools: tools.iter().map(|tool| (tool.name.as_str(), tool.doc.as_str())).collect(),
+            keep,
+            seed,
+            max_value_bytes,
+        };
+        guest.channel.limit_memory(pages);
+        guest.channel.encode(&Outgoing::Program(HostFrame::RunRequest(request)))
+    }
+
+    fn reply_turn(
+        &mut self,
+        pending: &PendingCall,
+        reply: ToolReply<'_>,
+    ) -> Result<(Vec<u8>, ToolAnswer, usize), Error> {
+        let max_bytes = self.options.limits.tool_result_bytes;
+        let guest = self.guest.as_mut().ok_or(UsageError::NoSuchCall { call: pending.id })?;
+        let (shown_type, shown_message);
+        let (outcome, answer, answer_bytes) = match reply {
+            ToolReply::Value(value) => {
+                let answer_bytes = value.as_bytes().len();
+                let len_bytes = u64::try_from(answer_bytes).unwrap_or(u64::MAX);
+                if len_bytes > max_bytes {
+                    return Err(UsageError::ReplyTooLong { len_bytes, max_bytes }.into());
+                }
+                (Ok(value), ToolAnswer::Value, answer_bytes)
+            }
+            ToolReply::Error { type_name, message } => {
+                shown_type = shorten_middle(type_name, MAX_MESSAGE_TEXT_BYTES);
+                shown_message = shorten_middle(message, MAX_MESSAGE_TEXT_BYTES);
+                let error = ToolError { type_name: &shown_type, message: &shown_message };
+                (Err(error), ToolAnswer::Error, shown_message.len())
+            }
+        };
+        let frame = HostFrame::ToolReply(WireReply { id: pending.guest_id, outcome });
+        Ok((guest.channel.encode(&Outgoing::Program(frame))?, answer, answer_bytes))
+    }
+
+    /// Takes turns with the guest until the caller is needed.
+    fn drive(&mut self, mut turn: Vec<u8>) -> Result<Step, Error> {
+        let (Some(guest), Some(run)) = (self.guest.as_mut(), self.run.as_mut()) else {
+            return Err(UsageError::Closed.into());
+        };
+        let max_memory_bytes = self.options.limits.memory_bytes;
+        loop {
+            self.control.enter_guest(&guest.interrupt)?;
+            guest.condition = Condition::Used;
+            let entered = Instant::now();
+            let returned = guest.engine.enter(&turn);
+            let guest_time = entered.elapsed();
+            self.control.leave_guest()?;
+            let bytes = returned.map_err(|error| turn_error(error, max_memory_bytes))?;
+            let incoming = guest.channel.decode(&bytes)?;
+            self.control.count_turn(&incoming.counters, guest.counted, guest_time);
+            let counted =
+                Counted { page_faults: incoming.counters.page_faults, syscalls: incoming.counters.syscalls };
+            let next_call = self.calls.saturating_add(1);
+            let mut gates = Gates {
+                run: run.number,
+                next_call,
+                tools: &mut run.tools,
+                output: &self.control,
+                max_result_bytes: self.options.limits.result_bytes,
+                max_memory_bytes,
+                audit: &self.options.audit,
+            };
+            let next = dispatch::dispatch(incoming.frame, &mut gates);
+            self.control.count_calls(run.tools.calls());
+            turn = match next? {
+                Next::AcknowledgeOutput => guest.channel.encode(&Outgoing::Program(HostFrame::OutputAck))?,
+                Next::Sleep(time) => {
+                    self.control.sleep(time)?;
+                    guest.channel.encode(&Outgoing::Kernel(KernelRequest::Resume))?
+                }
+                Next::DenyCall { id, type_name, message } => {
+                    let error = ToolError { type_name, message: &message };
+                    let reply = WireReply { id, outcome: Err(error) };
+                    guest.channel.encode(&Outgoing::Program(HostFrame::ToolReply(reply)))?
+                }
+                Next::CallTool { id: guest_id, name, args } => {
+                    self.calls = next_call;
+                    run.pending = Some(PendingCall { id: next_call, guest_id, name: name.clone() });
+                    return Ok(Step::ToolCall(ToolCall { id: next_call, name, args }));
+                }
+                Next::Finish(outcome, exit_code) => {
+                    guest.counted = counted;
+                    if self.options.state == StateMode::Kept {
+                        guest.condition = Condition::Ready;
+                    }
+                    return Ok(self.finish(outcome, exit_code));
+                }
+                Next::FinishGone { status } => {
+                    if self.options.state == StateMode::Kept {
+                        self.life = Life::Poisoned { cause: "os._exit ended the interpreter" };
+                    }
+                    let error = CodeError {
+                        type_name: "SystemExit".into(),
+                        message: format!("os._exit({status})"),
+                        traceback: String::new(),
+                        line: None,
+                    };
+                    return Ok(self.finish(Err(error), Some(status)));
+                }
+            };
+        }
+    }
+
+    fn finish(&mut self, outcome: Result<OwnedValue, CodeError>, exit_code: Option<i64>) -> Step {
+        let ending = if outcome.is_ok() { RunEnding::Value } else { RunEnding::Exception };
+        self.end_run(ending);
+        let report = self.control.partial().unwrap_or_default();
+        Step::Done(Box::new(Done { outcome, exit_code, report }))
+    }
+
+    /// Does what a failed step means for the run and the guest.
+    fn settle(&mut self, step: Result<Step, Error>) -> Result<Step, Error> {
+        if let Err(error) = &step {
+            self.fail(error);
+        }
+        step
+    }
+
+    /// Ends the run; the guest too, unless it never noticed.
+    fn fail(&mut self, error: &Error) {
+        if let (Error::Limit(limit), Some(run)) = (error, &self.run) {
+            self.options.audit.record(&AuditEvent::LimitReached { run: run.number, error: limit });
+        }
+        let ending = RunEnding::of(error);
+        if !matches!(error, Error::Usage(_)) {
+            let had_state = self.guest.take().is_some() && self.options.state == StateMode::Kept;
+            if had_state && self.life == Life::Open {
+                self.life = Life::Poisoned { cause: ending.name() };
+            }
+        }
+        self.end_run(ending);
+    }
+
+    fn end_run(&mut self, ending: RunEnding) {
+        self.control.end();
+        if let Some(run) = self.run.take() {
+            self.options.audit.record(&AuditEvent::RunEnded { run: run.number, ending });
+        }
+    }
+}
+
+impl<S: EngineSource> fmt::Debug for Sandbox<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("life", &self.life)
+            .field("runs", &self.runs)
+            .field("has_guest", &self.guest.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E: Engine> Guest<E> {
+    fn new(engine: E) -> Self {
+        Self {
+            interrupt: engine.interrupt_handle(),
+            engine,
+            channel: Channel::new(),
+            condition: Condition::Ready,
+            counted: Counted::default(),
+            process: std::process::id(),
+        }
+    }
+}
+
+/// Explains why no guest could be made.
+fn start_error(error: VmError) -> Error {
+    match error {
+        VmError::Unavailable { .. } => match preflight::first_failure(None) {
+            Some(check) => MachineError::Unavailable { check }.into(),
+            None => MachineError::Hypervisor(error).into(),
+        },
+        VmError::Crashed { detail } => CrashError::Vm { report: detail }.into(),
+        _ => MachineError::Hypervisor(error).into(),
+    }
+}
+
+/// Explains why a turn did not end with one.
+fn turn_error(error: VmError, max_memory_bytes: u64) -> Error {
+    match error {
+        VmError::Crashed { detail } => match dispatch::death_of_kernel(&detail, "", max_memory_bytes) {
+            Error::Crash(_) => CrashError::Vm { report: detail }.into(),
+            limit => limit,
+        },
+        _ => MachineError::Hypervisor(error).into(),
+    }
+}
