@@ -1,0 +1,199 @@
+//! The engine: one micro-VM behind `enter(turn) -> turn`, and snapshots of it.
+//!
+//! What it is: the only file that names Hyperlight. One guest function exists, it takes and returns bytes, and turns longer
+//! than a chunk travel in several calls that nobody else sees. Guarantees: an upgrade of the library touches this file
+//! alone. Never: looks inside a turn.
+//!
+//! Before: sandbox, image. After: the guest kernel's `link` and `channel`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hyperlight_host::hypervisor::InterruptHandle;
+use hyperlight_host::mem::memory_region::MemoryRegionFlags;
+use hyperlight_host::sandbox::snapshot::{OciTag, Snapshot};
+use hyperlight_host::{HyperlightError, SandboxBuilder};
+use hypercell_abi::link::{CHUNK_BYTES, Tag};
+
+use crate::engine::{Engine, Interrupt, VmError};
+
+/// Bytes of a transport buffer: a tool call with its arguments fits one, so that it costs one descriptor.
+const BUFFER_BYTES: usize = 16 * 1024;
+/// Transport buffers in each direction. A chunk of `CHUNK_BYTES` and its framing need 17.
+const BUFFERS: usize = 32;
+const PAGE_BYTES: usize = 4096;
+/// The one guest function. The kernel ignores the name; Hyperlight wants one.
+const FUNCTION: &str = "enter";
+/// LSTAR, STAR and SFMASK: where system calls go (SDM vol. 3, 5.8.8). A VM may only use model-specific registers
+/// that its configuration declares, and a snapshot carries their values.
+const SYSCALL_MSRS: [u32; 3] = [0xc000_0081, 0xc000_0082, 0xc000_0084];
+const SNAPSHOT_TAG: &str = "hypercell";
+/// Most bytes of a turn that the guest may build up before the host gives up on it.
+const MAX_TURN_BYTES: usize = hypercell_abi::limits::MAX_FRAME_BYTES + 4096;
+
+/// A running micro-VM.
+pub struct Vm {
+    sandbox: hyperlight_host::Sandbox,
+}
+
+impl std::fmt::Debug for Vm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vm").field("status", &self.sandbox.status()).finish_non_exhaustive()
+    }
+}
+
+/// The state of a VM at rest. Cloning shares it; any number of VMs can start from it.
+#[derive(Clone)]
+pub struct VmSnapshot(Arc<Snapshot>);
+
+impl std::fmt::Debug for VmSnapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("VmSnapshot")
+    }
+}
+
+struct Handle(Arc<dyn InterruptHandle>);
+
+impl Interrupt for Handle {
+    fn interrupt(&self) -> bool {
+        self.0.kill()
+    }
+}
+
+impl Vm {
+    /// Starts the guest kernel on an image archive.
+    ///
+    /// `scratch_bytes` is all the memory that the guest can write, a multiple of the page size.
+    ///
+    /// # Errors
+    ///
+    /// `VmError::Unavailable` without a hypervisor; `VmError::Crashed` if the kernel rejects the archive.
+    pub fn boot(kernel: &Path, archive: &[u8], scratch_bytes: usize) -> Result<Self, VmError> {
+        let builder = SandboxBuilder::from_file(kernel)
+            .init_data(archive, MemoryRegionFlags::READ)
+            .heap_size(PAGE_BYTES as u64)
+            .scratch_size(scratch_bytes)
+            .h2g_queue_size(BUFFERS)
+            .h2g_buffer_size(BUFFER_BYTES)
+            .h2g_pool_pages(BUFFERS * BUFFER_BYTES / PAGE_BYTES)
+            .g2h_queue_size(2 * BUFFERS)
+            .g2h_buffer_size(BUFFER_BYTES)
+            .g2h_pool_pages(1 + BUFFERS * BUFFER_BYTES / PAGE_BYTES);
+        Self::build(builder)
+    }
+
+    /// Starts a VM from a snapshot; it shares the snapshot's memory until it writes.
+    ///
+    /// # Errors
+    ///
+    /// `VmError::Unavailable` without a hypervisor.
+    pub fn from_snapshot(snapshot: &VmSnapshot) -> Result<Self, VmError> {
+        Self::build(SandboxBuilder::from_snapshot(snapshot.0.clone()))
+    }
+
+    fn build(builder: SandboxBuilder) -> Result<Self, VmError> {
+        let builder = builder.guest_msrs(&SYSCALL_MSRS).map_err(|e| VmError::Hypervisor { detail: e.to_string() })?;
+        let sandbox = builder.build().map_err(vm_error)?;
+        Ok(Self { sandbox })
+    }
+
+    /// Puts this VM into the state of a snapshot, whatever state it is in, a crash or an interrupt included.
+    ///
+    /// # Errors
+    ///
+    /// `VmError::Hypervisor` if that fails; the VM must then be dropped.
+    pub fn restore(&mut self, snapshot: &VmSnapshot) -> Result<(), VmError> {
+        self.sandbox.restore(snapshot.0.clone()).map_err(vm_error)
+    }
+
+    /// Takes a snapshot. The VM must be at rest, which it is between turns.
+    ///
+    /// # Errors
+    ///
+    /// `VmError::Crashed` if the guest does not answer; `VmError::Snapshot` if its memory cannot be captured.
+    pub fn snapshot(&mut self) -> Result<VmSnapshot, VmError> {
+        self.sandbox.snapshot().map(VmSnapshot).map_err(vm_error)
+    }
+
+    fn call(&mut self, tag: Tag, chunk: &[u8]) -> Result<(Tag, Vec<u8>), VmError> {
+        let mut bytes = Vec::with_capacity(chunk.len() + 1);
+        bytes.push(tag.byte());
+        bytes.extend_from_slice(chunk);
+        let mut answer: Vec<u8> = self.sandbox.call(FUNCTION, bytes).map_err(vm_error)?;
+        let tag = answer.first().copied().and_then(Tag::from_byte);
+        let Some(tag) = tag else {
+            return Err(VmError::Crashed { detail: "the guest returned no chunk tag".into() });
+        };
+        answer.remove(0);
+        Ok((tag, answer))
+    }
+}
+
+impl Engine for Vm {
+    fn enter(&mut self, turn: &[u8]) -> Result<Vec<u8>, VmError> {
+        let mut chunks = turn.chunks(CHUNK_BYTES).peekable();
+        let (mut tag, mut received) = loop {
+            let chunk = chunks.next().unwrap_or_default();
+            if chunks.peek().is_none() {
+                break self.call(Tag::Last, chunk)?;
+            }
+            self.call(Tag::More, chunk)?;
+        };
+        while tag == Tag::More {
+            let (next, chunk) = self.call(Tag::Next, &[])?;
+            if received.len() + chunk.len() > MAX_TURN_BYTES || chunk.is_empty() {
+                return Err(VmError::Crashed {
+                    detail: format!("the guest's turn of {} bytes or more exceeds {MAX_TURN_BYTES}", received.len()),
+                });
+            }
+            received.extend_from_slice(&chunk);
+            tag = next;
+        }
+        Ok(received)
+    }
+
+    fn interrupt_handle(&self) -> Arc<dyn Interrupt> {
+        Arc::new(Handle(self.sandbox.interrupt_handle()))
+    }
+}
+
+impl VmSnapshot {
+    /// Writes the snapshot to a directory, which is created.
+    ///
+    /// # Errors
+    ///
+    /// `VmError::Snapshot` with the reason.
+    pub fn save(&self, directory: &Path) -> Result<(), VmError> {
+        self.0.save(directory, &tag()?).map(drop).map_err(snapshot_error)
+    }
+
+    /// Maps a saved snapshot. Its files must not change while any VM of it lives.
+    ///
+    /// SECURITY: contents are trusted; a cache that others can write would let them run code in the caller's sandboxes.
+    ///
+    /// # Errors
+    ///
+    /// `VmError::Snapshot` if files are missing, cut short or of another version.
+    pub fn load(directory: &Path) -> Result<Self, VmError> {
+        Snapshot::load(directory, tag()?).map(|s| Self(Arc::new(s))).map_err(snapshot_error)
+    }
+}
+
+fn tag() -> Result<OciTag, VmError> {
+    OciTag::new(SNAPSHOT_TAG).map_err(snapshot_error)
+}
+
+fn snapshot_error(error: HyperlightError) -> VmError {
+    VmError::Snapshot { detail: error.to_string() }
+}
+
+fn vm_error(error: HyperlightError) -> VmError {
+    match error {
+        HyperlightError::ExecutionCanceledByHost() => VmError::Interrupted,
+        HyperlightError::NoHypervisorFound() => VmError::Unavailable { detail: "no hypervisor found".into() },
+        HyperlightError::GuestAborted(_, message) => VmError::Crashed { detail: message },
+        HyperlightError::TransportError(message) => VmError::Crashed { detail: message },
+        HyperlightError::GuestError(code, message) => VmError::Crashed { detail: format!("{code:?}: {message}") },
+        other => VmError::Hypervisor { detail: other.to_string() },
+    }
+}
