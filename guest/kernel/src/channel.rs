@@ -8,10 +8,12 @@
 
 use alloc::vec::Vec;
 
-use hypercell_abi::frame::{EnterHeader, ExitHeader, FrameHeader, UnsupportedSyscall};
-use hypercell_abi::limits::MAX_FRAME_BYTES;
+use hypercell_abi::frame::{
+    FrameKind, ENTER_HEADER_BYTES, EXIT_HEADER_BYTES, EnterHeader, ExitHeader, FrameHeader, Route, UnsupportedSyscall,
+};
+use hypercell_abi::limits::{MAX_FRAME_BYTES, MAX_OUTPUT_CHUNK_BYTES, MAX_UNSUPPORTED_SYSCALLS};
 use hypercell_abi::link::{CHUNK_BYTES, Tag};
-use hypercell_abi::message::{HostToKernel, KernelRequest};
+use hypercell_abi::message::{Exited, GuestFrame, KernelRequest, OutputStream};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -104,7 +106,7 @@ fn take_entry() -> Next {
         match Tag::from_byte(tag) {
             Some(Tag::Next) => Next::Answer(c.next_chunk()),
             Some(tag @ (Tag::Last | Tag::More)) => {
-                if c.arriving.len() + chunk.len() > MAX_FRAME_BYTES + EnterHeader::BYTES {
+                if c.arriving.len() + chunk.len() > MAX_FRAME_BYTES + ENTER_HEADER_BYTES {
                     arch::abort("turn too long");
                 }
                 c.arriving.extend_from_slice(chunk);
@@ -119,6 +121,13 @@ fn take_entry() -> Next {
 }
 
 impl Channel {
+    fn kernel_frame(&self, message: &GuestFrame<'_>) -> Vec<u8> {
+        match message.encode(self.sequence) {
+            Ok(frame) => frame,
+            Err(_) => arch::abort("a message of the kernel is above a limit"),
+        }
+    }
+
     fn next_chunk(&mut self) -> Vec<u8> {
         let rest = &self.leaving[self.left..];
         let n = rest.len().min(CHUNK_BYTES);
@@ -137,7 +146,7 @@ impl Channel {
     /// Wraps a frame into a turn and returns its first chunk.
     fn start_leaving(&mut self, frame: &[u8]) -> Vec<u8> {
         let s = arch::state();
-        let mut unsupported = [UnsupportedSyscall::default(); ExitHeader::MAX_UNSUPPORTED];
+        let mut unsupported = [UnsupportedSyscall::default(); MAX_UNSUPPORTED_SYSCALLS];
         let unsupported_count = syscall::take_unsupported(&mut unsupported);
         let header = ExitHeader {
             frame_len: frame.len() as u32,
@@ -148,7 +157,7 @@ impl Channel {
             unsupported,
             unsupported_count: unsupported_count as u16,
         };
-        self.leaving = Vec::with_capacity(ExitHeader::BYTES + frame.len());
+        self.leaving = Vec::with_capacity(EXIT_HEADER_BYTES + frame.len());
         self.leaving.extend_from_slice(&header.encode());
         self.leaving.extend_from_slice(frame);
         self.left = 0;
@@ -190,29 +199,34 @@ fn begin_turn(turn: Vec<u8>) -> ! {
         mm::MM.with(|mm| mm.set_limit(u64::from(header.memory_limit_pages) * arch::PAGE));
     }
     CHANNEL.with(|c| c.mix_entropy(&header.entropy));
-    let Ok(frame_header) = FrameHeader::decode(frame) else { arch::abort("bad frame header") };
+    let Ok((frame_header, body)) = FrameHeader::split(frame) else { arch::abort("bad frame header") };
     CHANNEL.with(|c| c.sequence = frame_header.seq);
-    if frame_header.is_for_kernel() {
-        match HostToKernel::decode(frame) {
-            Ok(HostToKernel::Boot { argv, env }) => {
+    if frame_header.kind == FrameKind::RunRequest {
+        syscall::reset_unsupported();
+    }
+    if frame_header.kind.route() == Route::HostToKernel {
+        match KernelRequest::decode(frame_header.kind, body) {
+            Ok(KernelRequest::Boot { argv, env }) => {
                 if CHANNEL.with(|c| core::mem::replace(&mut c.started, true)) {
                     arch::abort("booted twice");
                 }
                 loader::start(&argv, &env)
             }
-            Ok(HostToKernel::Checkpoint { record, hot }) => {
+            Ok(KernelRequest::Checkpoint { record, hot }) => {
                 let recorded = hotset::recorded();
                 if !hot.is_empty() {
-                    hotset::set(&hot);
+                    hotset::set(hot);
                 }
                 if record {
                     hotset::start_recording();
                 }
-                let answer = kernel_frame(&KernelRequest::Checkpointed { hot: recorded });
-                let chunk = CHANNEL.with(|c| c.start_leaving(&answer));
+                let chunk = CHANNEL.with(|c| {
+                    let frame = c.kernel_frame(&GuestFrame::Checkpointed { hot: &recorded });
+                    c.start_leaving(&frame)
+                });
                 send_and_stop(chunk)
             }
-            Ok(HostToKernel::Resume) => {}
+            Ok(KernelRequest::Resume) => {}
             Err(_) => arch::abort("kernel frame does not decode"),
         }
     }
@@ -254,13 +268,10 @@ fn exchange(frame: &[u8]) -> Vec<u8> {
     CHANNEL.with(|c| core::mem::take(&mut c.reply))
 }
 
-fn kernel_frame(request: &KernelRequest<'_>) -> Vec<u8> {
-    request.encode(CHANNEL.with(|c| c.sequence))
-}
-
 /// Leaves the VM with a request of the kernel and returns the host's answer.
-fn request(request: &KernelRequest<'_>) -> Vec<u8> {
-    exchange(&kernel_frame(request))
+fn request(request: &GuestFrame<'_>) -> Vec<u8> {
+    let frame = CHANNEL.with(|c| c.kernel_frame(request));
+    exchange(&frame)
 }
 
 /// write(2) on /dev/hypercell: queues one whole frame, which leaves with the next read.
@@ -268,7 +279,8 @@ pub fn device_write(frame: &[u8]) -> SysResult {
     if frame.len() > MAX_FRAME_BYTES {
         return Err(Errno::EMSGSIZE);
     }
-    if FrameHeader::decode(frame).is_err() {
+    // The kernel's own messages cannot be forged by accident; a hostile program could, and the host trusts neither.
+    if !FrameHeader::split(frame).is_ok_and(|(header, _)| header.kind.route() == Route::ProgramToHost) {
         return Err(Errno::EINVAL);
     }
     CHANNEL.with(|c| {
@@ -312,8 +324,9 @@ pub fn device_read(to: &mut [u8]) -> SysResult {
 
 /// Sends program output (`fd` 1 or 2) to the host.
 pub fn output(fd: u32, bytes: &[u8]) -> SysResult {
-    for chunk in bytes.chunks(hypercell_abi::limits::MAX_OUTPUT_CHUNK_BYTES) {
-        request(&KernelRequest::Output { fd, data: chunk });
+    let stream = OutputStream::from_fd(u64::from(fd)).map_err(|_| Errno::EBADF)?;
+    for data in bytes.chunks(MAX_OUTPUT_CHUNK_BYTES) {
+        request(&GuestFrame::Output { stream, data });
     }
     Ok(bytes.len() as u64)
 }
@@ -321,14 +334,14 @@ pub fn output(fd: u32, bytes: &[u8]) -> SysResult {
 /// Lets the host wait; the VM costs nothing meanwhile.
 pub fn sleep_ns(ns: u64) {
     if ns > 0 {
-        request(&KernelRequest::Sleep { ns });
+        request(&GuestFrame::Sleep { ns });
     }
 }
 
 /// Reports the end of the program; the VM does not run again unless it is restored.
 pub fn exited(status: i32, signal: u32, report: &str) -> ! {
     loop {
-        request(&KernelRequest::Exited { status, signal, report });
+        request(&GuestFrame::Exited(Exited { status: i64::from(status), signal: u64::from(signal), report }));
     }
 }
 

@@ -61,8 +61,8 @@ pub fn note(page: u64) {
     s.record_len.set(n + 1);
 }
 
-/// Ends the recording: the pages noted, and those of the hot set in force.
-pub fn recorded() -> Vec<u64> {
+/// Ends the recording: the pages noted and those of the hot set in force, as the message carries them.
+pub fn recorded() -> Vec<u8> {
     let s = state();
     let first = s.record.replace(0);
     if first == 0 {
@@ -75,13 +75,17 @@ pub fn recorded() -> Vec<u64> {
     }
     pages.sort_unstable();
     pages.dedup();
-    pages
+    pages.truncate(MAX_PAGES);
+    pages.iter().flat_map(|page| page.to_le_bytes()).collect()
 }
 
-/// Sets the hot set that the next snapshot carries.
-pub fn set(pages: &[u64]) {
+/// Sets the hot set that the next snapshot carries, from the message's bytes.
+pub fn set(bytes: &[u8]) {
     HOT.with(|hot| {
-        hot.len = pages.len().min(MAX_PAGES);
-        hot.pages[..hot.len].copy_from_slice(&pages[..hot.len]);
+        hot.len = 0;
+        for (slot, address) in hot.pages.iter_mut().zip(bytes.chunks_exact(8)) {
+            *slot = u64::from_le_bytes(address.try_into().unwrap_or_default());
+            hot.len += 1;
+        }
     });
 }
