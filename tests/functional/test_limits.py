@@ -238,11 +238,14 @@ def test_long_exception_text_is_shortened_in_the_middle(sandbox):
     assert (error.message[:5], error.message[-3:]) == ("start", "end")
 
 
-def test_kept_state_is_gone_after_a_limit(make_sandbox):
+def test_kept_state_lost_at_a_limit_is_an_error_until_reset(make_sandbox):
     box = make_sandbox(keep_state=True, limits=hypercell.Limits(wall_time_s=0.5))
     box.run("kept = 1")
     with pytest.raises(hypercell.TimeLimitError):
         box.run("while True: pass")
+    with pytest.raises(hypercell.SandboxPoisonedError):
+        box.run("kept")
+    box.reset()
     assert box.run("'kept' in globals()").value is False
 
 

@@ -40,10 +40,13 @@ def test_os_exit_ends_the_run_and_is_named(sandbox):
     assert sandbox.run("1").value == 1
 
 
-def test_kept_state_is_gone_after_os_exit(make_sandbox):
+def test_kept_state_lost_by_os_exit_is_an_error_until_reset(make_sandbox):
     box = make_sandbox(keep_state=True)
     box.run("kept = 1")
     box.run("import os; os._exit(0)")
+    with pytest.raises(hypercell.SandboxPoisonedError):
+        box.run("kept")
+    box.reset()
     assert box.run("'kept' in globals()").value is False
 
 
