@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example pack -- PYTHON GUEST_DIR OUT.img [PACKAGE...]`
 
+#![expect(clippy::print_stdout, reason = "a command tells what it did")]
+
 use std::path::Path;
 use std::time::Instant;
 

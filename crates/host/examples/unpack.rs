@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example unpack -- IMAGE DIRECTORY`
 
+#![expect(clippy::print_stdout, reason = "a command tells what it did")]
+
 use std::error::Error;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};

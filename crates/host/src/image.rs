@@ -206,7 +206,7 @@ fn load(cache: &Cache, digest: &str, notices: &mut Vec<String>) -> Option<Image>
         Lookup::Absent => return None,
         Lookup::Damaged(detail) => Err(detail),
         Lookup::Found(entry) => match VmSnapshot::load(&entry.snapshot_dir()) {
-            Ok(snapshot) => Ok(Image { entry, snapshot, notices: notices.clone() }),
+            Ok(snapshot) => Ok(Image { entry: *entry, snapshot, notices: notices.clone() }),
             Err(error) => Err(error.to_string()),
         },
     };

@@ -98,7 +98,7 @@ impl Entry {
 /// What was found under a digest.
 #[derive(Debug)]
 pub(crate) enum Lookup {
-    Found(Entry),
+    Found(Box<Entry>),
     Absent,
     /// The entry is there and not as it was built, with what is wrong.
     Damaged(String),
@@ -175,7 +175,7 @@ impl Cache {
             return Lookup::Absent;
         }
         match read_metadata(&dir) {
-            Ok(metadata) if metadata.digest == digest => Lookup::Found(Entry { dir, metadata }),
+            Ok(metadata) if metadata.digest == digest => Lookup::Found(Box::new(Entry { dir, metadata })),
             Ok(metadata) => Lookup::Damaged(format!("it holds image {}", metadata.digest)),
             Err(detail) => Lookup::Damaged(detail),
         }

@@ -103,7 +103,7 @@ impl Fingerprint {
     /// Writes the key file, by way of a temporary one.
     pub(crate) fn save(mut self, digest: &str, file: &Path) -> io::Result<()> {
         digest.clone_into(&mut self.digest);
-        let dir = file.parent().unwrap_or(Path::new("/"));
+        let dir = file.parent().ok_or(io::ErrorKind::InvalidFilename)?;
         let temporary = tempfile::NamedTempFile::new_in(dir)?;
         serde_json::to_writer(&temporary, &self)?;
         temporary.persist(file)?;

@@ -32,6 +32,8 @@ const MAX_SLEEP: Duration = Duration::from_millis(100);
 /// The one tool that the workload calls: it returns its argument of this name.
 const ECHO: (&str, &str) = ("echo", "Returns rows.");
 const ECHO_ARGUMENT: &str = "rows";
+/// An encoded None.
+const NULL: &[u8] = &[0xf6];
 /// An encoded map without entries.
 const NO_INPUTS: &[u8] = &[0xa0];
 
@@ -193,7 +195,7 @@ fn answer(frame: GuestFrame<'_>) -> Answer {
         GuestFrame::ToolCall(call) => {
             let argument = call.args.iter().find(|(name, _)| *name == ECHO_ARGUMENT);
             // A call without it gets None: the workload notices.
-            let argument = argument.map_or(vec![0xf6], |(_, value)| value.as_bytes().to_vec());
+            let argument = argument.map_or(NULL, |(_, value)| value.as_bytes()).to_vec();
             Answer::ToolCall { id: call.id, argument }
         }
         GuestFrame::RunDone(RunDone { outcome, .. }) => {
