@@ -21,8 +21,8 @@ pub enum AuditEvent<'a> {
     RunStarted { run: u64, name: &'a str, code_bytes: usize },
     /// The guest calls a tool that it may call. `name` is one of the sandbox's tools.
     ToolAllowed { run: u64, call: u64, name: &'a str, argument_bytes: usize },
-    /// The guest calls what is not a tool of this sandbox, and is told so. `name` is guest-controlled.
-    ToolDenied { run: u64, name: &'a str, argument_bytes: usize },
+    /// The guest calls what it may not, and is told so. `name` is guest-controlled.
+    ToolDenied { run: u64, name: &'a str, argument_bytes: usize, reason: ToolDenial },
     /// A tool's result, or its error, goes to the guest.
     ToolAnswered { run: u64, call: u64, answer: ToolAnswer, answer_bytes: usize },
     /// The guest writes output that is kept.
@@ -31,6 +31,16 @@ pub enum AuditEvent<'a> {
     LimitReached { run: u64, error: &'a LimitError },
     /// A run ends.
     RunEnded { run: u64, ending: RunEnding },
+}
+
+/// Why a tool call was denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ToolDenial {
+    /// The sandbox has no tool of this name.
+    UnknownTool,
+    /// The arguments are above `tool_argument_bytes`.
+    ArgumentsTooLong,
 }
 
 /// What a tool answered.

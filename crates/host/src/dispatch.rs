@@ -108,8 +108,8 @@ fn decide_call(call: &ToolCall<'_>, gates: &mut Gates<'_>) -> Result<Next, Error
             gates.audit.record(&AuditEvent::ToolAllowed { run, call: gates.next_call, name, argument_bytes });
             Ok(Next::CallTool { id: call.id, name: name.to_owned(), args: OwnedValue::new(args) })
         }
-        ToolDecision::Deny { type_name, message } => {
-            gates.audit.record(&AuditEvent::ToolDenied { run, name, argument_bytes });
+        ToolDecision::Deny { reason, type_name, message } => {
+            gates.audit.record(&AuditEvent::ToolDenied { run, name, argument_bytes, reason });
             Ok(Next::DenyCall { id: call.id, type_name, message })
         }
     }

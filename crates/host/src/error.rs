@@ -69,6 +69,12 @@ pub enum UsageError {
     /// Two tools that a call could not tell apart.
     #[error("two tools have the name {name:?}")]
     ToolNameTwice { name: String },
+    /// Code above its limit.
+    #[error("code of {len_bytes} bytes exceeds code_bytes, which is {max_bytes}")]
+    CodeTooLong { len_bytes: u64, max_bytes: u64 },
+    /// Code that no Python takes.
+    #[error("the code has a NUL character at byte {offset}")]
+    CodeHasNul { offset: usize },
     /// A name, an input or a text that the wire does not carry.
     #[error("the run cannot be sent to the guest: {source}")]
     NotEncodable { source: WireError },
@@ -81,9 +87,6 @@ pub enum UsageError {
     /// A result for a tool call that no run waits for.
     #[error("no run waits for the result of tool call {call}")]
     NoSuchCall { call: u64 },
-    /// A sandbox that keeps state, used after its state was lost.
-    #[error("the sandbox lost its state when a run failed ({cause}); call reset() to start afresh")]
-    Poisoned { cause: &'static str },
     /// Use after close.
     #[error("the sandbox is closed")]
     Closed,
@@ -120,12 +123,8 @@ pub enum LimitKind {
     Output,
     /// Number of tool calls.
     ToolCalls,
-    /// Arguments of one tool call.
-    ToolArguments,
     /// Result of the run.
     Result,
-    /// The code.
-    Code,
 }
 
 impl LimitKind {
@@ -137,9 +136,7 @@ impl LimitKind {
             Self::Memory => "memory_bytes",
             Self::Output => "output_bytes",
             Self::ToolCalls => "tool_calls",
-            Self::ToolArguments => "tool_argument_bytes",
             Self::Result => "result_bytes",
-            Self::Code => "code_bytes",
         }
     }
 

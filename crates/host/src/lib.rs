@@ -41,7 +41,7 @@ pub use error::Error;
 pub use hypercell_abi as abi;
 pub use image::Image;
 pub use limits::{Limits, MAX_MEMORY_BYTES, MAX_WALL_TIME, MIN_MEMORY_BYTES, ToolInfo};
-pub use preflight::{Check, first_failure, preflight};
+pub use preflight::{Check, ensure_available, first_failure, preflight};
 pub use run::{CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolCall, ToolReply, Usage};
 pub use sandbox::{Sandbox, SandboxOptions, StateMode};
 

@@ -9,11 +9,18 @@
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::OnceLock;
 
+use kvm_ioctls::Kvm;
 use raw_cpuid::CpuId;
 
+use crate::error::MachineError;
+
+const KVM: &str = "/dev/kvm";
 /// Devices of the hypervisors that the engine can use, in its order.
-const DEVICES: [&str; 2] = ["/dev/kvm", "/dev/mshv"];
+const DEVICES: [&str; 2] = [KVM, "/dev/mshv"];
+/// The only version of KVM's interface since Linux 2.6.22 (kvm/api.rst, KVM_GET_API_VERSION).
+const KVM_API_VERSION: i32 = 12;
 
 /// One part of what is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +61,25 @@ pub fn first_failure(cache_dir: Option<&Path>) -> Option<Check> {
     preflight(cache_dir).into_iter().find(|check| !check.is_ok)
 }
 
+/// Makes sure that this machine can run micro-VMs. Once it could, later calls in this process believe it.
+///
+/// # Errors
+///
+/// [`MachineError::Unavailable`] with the first check that fails.
+pub fn ensure_available() -> Result<(), MachineError> {
+    static AVAILABLE: OnceLock<()> = OnceLock::new();
+    if AVAILABLE.get().is_some() {
+        return Ok(());
+    }
+    match first_failure(None) {
+        Some(check) => Err(MachineError::Unavailable { check }),
+        None => {
+            AVAILABLE.get_or_init(|| ());
+            Ok(())
+        }
+    }
+}
+
 fn check_platform() -> Check {
     let platform = format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH);
     if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
@@ -66,10 +92,7 @@ fn check_platform() -> Check {
 fn check_device() -> [Check; 2] {
     let tried = DEVICES.map(|device| (device, OpenOptions::new().read(true).write(true).open(device)));
     if let Some((device, _)) = tried.iter().find(|(_, opened)| opened.is_ok()) {
-        return [
-            Check::ok("hypervisor", format!("{device} exists")),
-            Check::ok("permission", format!("{device} can be opened")),
-        ];
+        return [check_answer(device), Check::ok("permission", format!("{device} can be opened"))];
     }
     let present = tried.into_iter().find_map(|(device, opened)| match opened {
         Err(error) if error.kind() != ErrorKind::NotFound => Some((device, error)),
@@ -89,6 +112,21 @@ fn check_device() -> [Check; 2] {
             Check::failed("permission", "there is no device to open", "see hypervisor"),
         ],
     }
+}
+
+/// Asks a device that can be opened whether it is what its name says.
+fn check_answer(device: &str) -> Check {
+    if device == KVM {
+        let version = Kvm::new().map_or(-1, |kvm| kvm.get_api_version());
+        if version != KVM_API_VERSION {
+            return Check::failed(
+                "hypervisor",
+                format!("{device} is no kvm of version {KVM_API_VERSION}: it answers {version}"),
+                "find out what is mounted there",
+            );
+        }
+    }
+    Check::ok("hypervisor", format!("{device} exists"))
 }
 
 fn device_refused(device: &str, error: &io::Error) -> Check {

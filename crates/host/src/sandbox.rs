@@ -1,8 +1,8 @@
 //! The life of a sandbox: a guest for each run, turns until the run is over, and what becomes of the guest then.
 //!
 //! Guarantees: a run starts in a guest as the image made it, or, if state is kept, as the last run left it. After
-//! anything but a clean end (a limit, a stop, a crash, a broken rule) the guest is dropped; a sandbox that keeps state
-//! says so until `reset`, since that state is lost. `start` and `resume` return within the wall-time limit.
+//! anything but a clean end (a limit, a stop, a crash, a broken rule) the guest is dropped, and kept state with it; the
+//! next run starts as the image does. `start` and `resume` return within the wall-time limit.
 //! Never: looks at guest bytes (`channel`), decides (`dispatch`), or runs a tool (the caller).
 //!
 //! Before: the caller. After: `channel` and the engine for each turn, `dispatch` for each answer.
@@ -21,7 +21,7 @@ use crate::clock;
 use crate::control::{Control, Counted};
 use crate::dispatch::{self, Gates, Next};
 use crate::engine::{Engine, EngineSource, Interrupt, VmError};
-use crate::error::{CrashError, Error, LimitError, LimitKind, MachineError, UsageError};
+use crate::error::{CrashError, Error, MachineError, UsageError};
 use crate::gate::ToolGate;
 use crate::image::Image;
 use crate::limits::{self, Limits, ToolInfo};
@@ -35,7 +35,7 @@ pub enum StateMode {
     /// Each run starts as the image does.
     #[default]
     Fresh,
-    /// They stay, until `reset`.
+    /// They stay, until `reset`, the end of the interpreter, or a run that returns an error.
     Kept,
 }
 
@@ -59,21 +59,11 @@ pub struct Sandbox<S: EngineSource = Arc<Image>> {
     source: S,
     options: SandboxOptions,
     guest: Option<Guest<S::Engine>>,
-    life: Life,
+    is_closed: bool,
     run: Option<Run>,
     runs: u64,
     calls: u64,
     control: Control,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
-    Open,
-    /// State that was to be kept is lost.
-    Poisoned {
-        cause: &'static str,
-    },
-    Closed,
 }
 
 struct Guest<E> {
@@ -82,7 +72,7 @@ struct Guest<E> {
     channel: Channel,
     condition: Condition,
     counted: Counted,
-    /// The process that made it. A child that was forked cannot use it.
+    /// The process that made it; no other can use it.
     process: u32,
 }
 
@@ -121,7 +111,7 @@ impl<S: EngineSource> Sandbox<S> {
             source,
             options,
             guest: None,
-            life: Life::Open,
+            is_closed: false,
             run: None,
             runs: 0,
             calls: 0,
@@ -139,7 +129,7 @@ impl<S: EngineSource> Sandbox<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Machine`]; [`UsageError::Closed`], [`UsageError::Poisoned`], [`UsageError::RunPending`].
+    /// [`Error::Machine`]; [`UsageError::Closed`], [`UsageError::RunPending`].
     pub fn prepare(&mut self) -> Result<(), Error> {
         self.check_idle()?;
         self.ready_guest().map(drop)
@@ -158,11 +148,7 @@ impl<S: EngineSource> Sandbox<S> {
             self.fail(&error);
         }
         self.check_idle()?;
-        let code_bytes = u64::try_from(spec.code.len()).unwrap_or(u64::MAX);
-        let code_max = self.options.limits.code_bytes;
-        if code_bytes > code_max {
-            return Err(LimitError { limit: LimitKind::Code, used: code_bytes, maximum: code_max }.into());
-        }
+        check_code(spec.code, self.options.limits.code_bytes)?;
         self.control.begin(self.options.limits.wall_time, self.options.limits.output_bytes)?;
         self.runs = self.runs.saturating_add(1);
         let run = self.runs;
@@ -213,14 +199,13 @@ impl<S: EngineSource> Sandbox<S> {
     ///
     /// [`UsageError::Closed`].
     pub fn reset(&mut self) -> Result<(), Error> {
-        self.check_open_or_poisoned()?;
+        self.check_open()?;
         if self.run.is_some() {
             self.fail(&Error::Cancelled { reason: "reset".into() });
         }
         if let Some(guest) = &mut self.guest {
             guest.condition = Condition::Used;
         }
-        self.life = Life::Open;
         Ok(())
     }
 
@@ -230,7 +215,7 @@ impl<S: EngineSource> Sandbox<S> {
             self.fail(&Error::Cancelled { reason: "closed".into() });
         }
         self.guest = None;
-        self.life = Life::Closed;
+        self.is_closed = true;
     }
 
     /// Returns what the current or last run wrote and used.
@@ -240,15 +225,7 @@ impl<S: EngineSource> Sandbox<S> {
     }
 
     fn check_open(&self) -> Result<(), UsageError> {
-        match self.life {
-            Life::Open => Ok(()),
-            Life::Poisoned { cause } => Err(UsageError::Poisoned { cause }),
-            Life::Closed => Err(UsageError::Closed),
-        }
-    }
-
-    fn check_open_or_poisoned(&self) -> Result<(), UsageError> {
-        if self.life == Life::Closed { Err(UsageError::Closed) } else { Ok(()) }
+        if self.is_closed { Err(UsageError::Closed) } else { Ok(()) }
     }
 
     fn check_idle(&self) -> Result<(), UsageError> {
@@ -261,16 +238,9 @@ impl<S: EngineSource> Sandbox<S> {
 
     /// Returns a guest in which a run may start.
     fn ready_guest(&mut self) -> Result<&mut Guest<S::Engine>, Error> {
-        let process = std::process::id();
-        let keeps = self.options.state == StateMode::Kept;
         let ready = match self.guest.take() {
-            Some(guest) if guest.process != process => {
-                if keeps && guest.condition == Condition::Ready {
-                    self.life = Life::Poisoned { cause: "the process was forked" };
-                    return Err(UsageError::Poisoned { cause: "the process was forked" }.into());
-                }
-                None
-            }
+            // A child that was forked has the parent's sandbox, but not its VM.
+            Some(guest) if guest.process != std::process::id() => None,
             Some(guest) if guest.condition == Condition::Ready => Some(guest),
             Some(mut guest) => match self.source.restore(&mut guest.engine) {
                 Ok(()) => Some(Guest::new(guest.engine)),
@@ -387,9 +357,6 @@ impl<S: EngineSource> Sandbox<S> {
                     return Ok(self.finish(outcome, exit_code));
                 }
                 Next::FinishGone { status } => {
-                    if self.options.state == StateMode::Kept {
-                        self.life = Life::Poisoned { cause: "os._exit ended the interpreter" };
-                    }
                     let error = CodeError {
                         type_name: "SystemExit".into(),
                         message: format!("os._exit({status})"),
@@ -424,10 +391,7 @@ impl<S: EngineSource> Sandbox<S> {
         }
         let ending = RunEnding::of(error);
         if !matches!(error, Error::Usage(_)) {
-            let had_state = self.guest.take().is_some() && self.options.state == StateMode::Kept;
-            if had_state && self.life == Life::Open {
-                self.life = Life::Poisoned { cause: ending.name() };
-            }
+            self.guest = None;
         }
         self.end_run(ending);
     }
@@ -443,7 +407,7 @@ impl<S: EngineSource> Sandbox<S> {
 impl<S: EngineSource> fmt::Debug for Sandbox<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sandbox")
-            .field("life", &self.life)
+            .field("is_closed", &self.is_closed)
             .field("runs", &self.runs)
             .field("has_guest", &self.guest.is_some())
             .finish_non_exhaustive()
@@ -460,6 +424,18 @@ impl<E: Engine> Guest<E> {
             counted: Counted::default(),
             process: std::process::id(),
         }
+    }
+}
+
+/// Checks what a guest need not be made for.
+fn check_code(code: &str, max_bytes: u64) -> Result<(), UsageError> {
+    let len_bytes = u64::try_from(code.len()).unwrap_or(u64::MAX);
+    if len_bytes > max_bytes {
+        return Err(UsageError::CodeTooLong { len_bytes, max_bytes });
+    }
+    match code.find('\0') {
+        Some(offset) => Err(UsageError::CodeHasNul { offset }),
+        None => Ok(()),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The tools gate: which calls of the guest reach a function of the caller.
 //!
-//! Guarantees: only a name that the caller gave is allowed, compared byte for byte; calls and argument sizes are
-//! charged before the call is looked at further, for denied calls too. Never: calls a tool, or looks into arguments,
-//! whose meaning is the caller's business.
+//! Guarantees: only a name that the caller gave is allowed, compared byte for byte; a call is charged before it is
+//! looked at further, so denied ones count too. Never: calls a tool, or looks into arguments, whose meaning is the
+//! caller's business.
 //!
 //! Before: `dispatch`. After: the caller, which runs the tool.
 
@@ -10,12 +10,15 @@ use std::collections::BTreeSet;
 
 use hypercell_abi::message::ToolCall;
 
+use crate::audit::ToolDenial;
 use crate::error::{LimitError, LimitKind};
 use crate::gate::Budget;
 use crate::limits::{Limits, ToolInfo};
 
 /// Exception that the guest sees when it calls what is not a tool.
 const UNKNOWN_TOOL: &str = "LookupError";
+/// Exception that the guest sees when its arguments are too long.
+const ARGUMENTS_TOO_LONG: &str = "ValueError";
 /// Names listed to a guest that calls what is not a tool.
 const MAX_LISTED_NAMES: usize = 32;
 
@@ -32,8 +35,10 @@ pub(crate) struct ToolGate {
 pub(crate) enum ToolDecision {
     /// The caller runs the tool.
     Allow,
-    /// The guest is told that there is no such tool.
+    /// The guest sees an exception.
     Deny {
+        /// Why, for the audit log.
+        reason: ToolDenial,
         /// Class of the exception in the guest.
         type_name: &'static str,
         /// Its text.
@@ -55,15 +60,24 @@ impl ToolGate {
     ///
     /// # Errors
     ///
-    /// [`LimitError`] if it is one call too many, or its arguments are too long; the run ends.
+    /// [`LimitError`] if it is one call too many; the run ends.
     pub(crate) fn decide(&mut self, call: &ToolCall<'_>) -> Result<ToolDecision, LimitError> {
         self.calls.charge(1)?;
-        let arguments = call.args.as_value().as_bytes().len();
-        Budget::new(LimitKind::ToolArguments, self.max_argument_bytes).charge(arguments)?;
-        if self.names.contains(call.name) {
+        if !self.names.contains(call.name) {
+            let message = self.unknown_tool(call.name);
+            let reason = ToolDenial::UnknownTool;
+            return Ok(ToolDecision::Deny { reason, type_name: UNKNOWN_TOOL, message });
+        }
+        let argument_bytes = call.args.as_value().as_bytes().len();
+        if u64::try_from(argument_bytes).is_ok_and(|bytes| bytes <= self.max_argument_bytes) {
             return Ok(ToolDecision::Allow);
         }
-        Ok(ToolDecision::Deny { type_name: UNKNOWN_TOOL, message: self.unknown_tool(call.name) })
+        let (name, max_bytes) = (call.name, self.max_argument_bytes);
+        let message = format!(
+            "{name}: arguments of {argument_bytes} bytes exceed tool_argument_bytes, which is {max_bytes}"
+        );
+        let reason = ToolDenial::ArgumentsTooLong;
+        Ok(ToolDecision::Deny { reason, type_name: ARGUMENTS_TOO_LONG, message })
     }
 
     /// Returns how many calls were made, denied ones included.
@@ -98,6 +112,11 @@ mod tests {
         ToolCall { id: 1, name, args }
     }
 
+    fn unknown_tool(message: &str) -> Result<ToolDecision, LimitError> {
+        let reason = ToolDenial::UnknownTool;
+        Ok(ToolDecision::Deny { reason, type_name: "LookupError", message: message.into() })
+    }
+
     #[test]
     fn tool_that_was_given_is_allowed() {
         let mut gate = gate(&["add"], &Limits::default());
@@ -107,15 +126,14 @@ mod tests {
     #[test]
     fn every_call_is_denied_by_default() {
         let decision = gate(&[], &Limits::default()).decide(&call("add", NamedValues::EMPTY));
-        let message = "no tool is named \"add\": this sandbox has no tools".into();
-        assert_eq!(decision, Ok(ToolDecision::Deny { type_name: "LookupError", message }));
+        let message = "no tool is named \"add\": this sandbox has no tools";
+        assert_eq!(decision, unknown_tool(message));
     }
 
     #[test]
     fn name_that_was_not_given_is_denied_with_the_names_that_were() {
         let decision = gate(&["sub", "add"], &Limits::default()).decide(&call("Add", NamedValues::EMPTY));
-        let message = "no tool is named \"Add\"; there are add, sub".into();
-        assert_eq!(decision, Ok(ToolDecision::Deny { type_name: "LookupError", message }));
+        assert_eq!(decision, unknown_tool("no tool is named \"Add\"; there are add, sub"));
     }
 
     #[test]
@@ -145,7 +163,11 @@ mod tests {
         let limits = Limits { tool_argument_bytes: 8, ..Limits::default() };
         assert_eq!(gate(&["add"], &limits).decide(&call("add", args)), Ok(ToolDecision::Allow));
         let limits = Limits { tool_argument_bytes: 7, ..Limits::default() };
-        let error = LimitError { limit: LimitKind::ToolArguments, used: 8, maximum: 7 };
-        assert_eq!(gate(&["add"], &limits).decide(&call("add", args)), Err(error));
+        let denied = ToolDecision::Deny {
+            reason: ToolDenial::ArgumentsTooLong,
+            type_name: "ValueError",
+            message: "add: arguments of 8 bytes exceed tool_argument_bytes, which is 7".into(),
+        };
+        assert_eq!(gate(&["add"], &limits).decide(&call("add", args)), Ok(denied));
     }
 }
