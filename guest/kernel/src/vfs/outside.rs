@@ -1,0 +1,93 @@
+//! What the file system asks of the rest of the kernel, in one list; tests put a stand-in here.
+//!
+//! Before: vfs, syscall/{fs,poll}. After: channel, time, mm.
+
+#[cfg(not(test))]
+pub use crate::channel::{device_read, device_write, output, random, sleep_ns};
+#[cfg(not(test))]
+pub use crate::mm::{proc_maps, rss_bytes, total_bytes};
+#[cfg(not(test))]
+pub use crate::time::{monotonic_ns, realtime_ns};
+
+/// Bytes that the run may still use.
+#[cfg(not(test))]
+pub fn uncommitted_bytes() -> u64 {
+    total_bytes().saturating_sub(rss_bytes())
+}
+
+#[cfg(test)]
+pub use stand_in::*;
+
+#[cfg(test)]
+pub mod stand_in {
+    //! A host and a memory map for tests: output is collected, time stands still unless somebody sleeps.
+
+    #![expect(missing_docs, reason = "named as what they stand in for")]
+
+    use std::cell::{Cell, RefCell};
+
+    use crate::errno::{Errno, SysResult};
+
+    thread_local! {
+        /// Everything written to standard output and error.
+        pub static OUTPUT: RefCell<Vec<(u32, Vec<u8>)>> = const { RefCell::new(Vec::new()) };
+        /// Nanoseconds slept.
+        pub static SLEPT: Cell<u64> = const { Cell::new(0) };
+        /// Bytes that files may still take.
+        pub static ROOM: Cell<u64> = const { Cell::new(64 << 20) };
+        /// The frame that waits in the channel.
+        pub static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub fn device_read(to: &mut [u8]) -> SysResult {
+        FRAME.with_borrow_mut(|frame| {
+            let n = frame.len().min(to.len());
+            to[..n].copy_from_slice(&frame[..n]);
+            frame.drain(..n);
+            if n == 0 { Err(Errno::EIO) } else { Ok(n as u64) }
+        })
+    }
+
+    pub fn device_write(frame: &[u8]) -> SysResult {
+        FRAME.set(frame.to_vec());
+        Ok(frame.len() as u64)
+    }
+
+    pub fn output(fd: u32, bytes: &[u8]) -> SysResult {
+        OUTPUT.with_borrow_mut(|all| all.push((fd, bytes.to_vec())));
+        Ok(bytes.len() as u64)
+    }
+
+    pub fn random(to: &mut [u8]) -> Result<(), Errno> {
+        to.fill(0x5a);
+        Ok(())
+    }
+
+    pub fn sleep_ns(ns: u64) {
+        SLEPT.set(SLEPT.get() + ns);
+    }
+
+    pub fn proc_maps(out: &mut String) {
+        out.push_str("000000400000-000000401000 r-xp 00000000 00:00 0 \n");
+    }
+
+    pub fn rss_bytes() -> u64 {
+        8 << 20
+    }
+
+    pub fn total_bytes() -> u64 {
+        64 << 20
+    }
+
+    pub fn uncommitted_bytes() -> u64 {
+        ROOM.get()
+    }
+
+    pub fn monotonic_ns() -> u64 {
+        5_000_000_000 + SLEPT.get()
+    }
+
+    pub fn realtime_ns() -> u64 {
+        1_700_000_000_123_456_789 + SLEPT.get()
+    }
+}

@@ -1,0 +1,179 @@
+//! The table of devices and kernel files: one row for each path under /dev, /proc and /sys.
+//!
+//! Guarantees: what is not in the table does not exist. Never: shows anything of the host.
+//!
+//! Before: path. After: proc (texts), outside (the channel behind devices).
+
+use alloc::vec::Vec;
+
+use super::Vfs;
+use super::node::Kind;
+use super::proc;
+
+/// What a row is.
+#[derive(Clone, Copy, Debug)]
+pub enum Special {
+    /// A directory.
+    Dir,
+    /// A device, with its Linux number (major, minor).
+    Device(Device, u64, u64),
+    /// A file whose text is made when it is opened.
+    Text(fn(&Vfs) -> Vec<u8>),
+    /// A symbolic link.
+    Link(&'static str),
+    /// A symbolic link whose target is made when it is read.
+    LinkTo(fn(&Vfs) -> Vec<u8>),
+    /// The directory of open descriptors.
+    Descriptors,
+}
+
+/// A device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// /dev/null.
+    Null,
+    /// /dev/zero.
+    Zero,
+    /// /dev/full.
+    Full,
+    /// /dev/random and /dev/urandom.
+    Random,
+    /// /dev/hypercell: frames to and from the host.
+    Channel,
+    /// Standard output (1) or error (2).
+    Output(u32),
+    /// /dev/tty: there is none.
+    Terminal,
+}
+
+impl Device {
+    /// Whether an offset means anything.
+    pub fn is_seekable(self) -> bool {
+        matches!(self, Self::Null | Self::Zero | Self::Full | Self::Random)
+    }
+
+    /// Whether epoll takes the device.
+    pub fn can_be_watched(self) -> bool {
+        matches!(self, Self::Output(_) | Self::Channel | Self::Random)
+    }
+}
+
+use Special::{Descriptors, Dir, Link, LinkTo, Text};
+
+/// Every path, parents before children. /proc/1 is the program: it is process 1 of its VM.
+pub const ROWS: &[(&str, Special)] = &[
+    ("/dev", Dir),
+    ("/dev/null", Special::Device(Device::Null, 1, 3)),
+    ("/dev/zero", Special::Device(Device::Zero, 1, 5)),
+    ("/dev/full", Special::Device(Device::Full, 1, 7)),
+    ("/dev/random", Special::Device(Device::Random, 1, 8)),
+    ("/dev/urandom", Special::Device(Device::Random, 1, 9)),
+    ("/dev/tty", Special::Device(Device::Terminal, 5, 0)),
+    ("/dev/hypercell", Special::Device(Device::Channel, 10, 200)),
+    ("/dev/fd", Link("/proc/self/fd")),
+    ("/dev/stdin", Link("/proc/self/fd/0")),
+    ("/dev/stdout", Link("/proc/self/fd/1")),
+    ("/dev/stderr", Link("/proc/self/fd/2")),
+    ("/proc", Dir),
+    ("/proc/self", Link("1")),
+    ("/proc/thread-self", Link("1/task/1")),
+    ("/proc/mounts", Link("self/mounts")),
+    ("/proc/cpuinfo", Text(proc::cpuinfo)),
+    ("/proc/filesystems", Text(proc::filesystems)),
+    ("/proc/loadavg", Text(proc::loadavg)),
+    ("/proc/meminfo", Text(proc::meminfo)),
+    ("/proc/stat", Text(proc::stat)),
+    ("/proc/uptime", Text(proc::uptime)),
+    ("/proc/version", Text(proc::version)),
+    ("/proc/sys", Dir),
+    ("/proc/sys/vm", Dir),
+    ("/proc/sys/vm/overcommit_memory", Text(|_| b"2\n".to_vec())),
+    ("/proc/sys/vm/max_map_count", Text(|_| b"65530\n".to_vec())),
+    ("/proc/sys/kernel", Dir),
+    ("/proc/sys/kernel/osrelease", Text(|_| [proc::RELEASE.as_bytes(), b"\n"].concat())),
+    ("/proc/sys/kernel/ostype", Text(|_| b"Linux\n".to_vec())),
+    ("/proc/sys/kernel/hostname", Text(|_| b"hypercell\n".to_vec())),
+    ("/proc/sys/kernel/pid_max", Text(|_| b"32768\n".to_vec())),
+    ("/proc/sys/kernel/random", Dir),
+    ("/proc/sys/kernel/random/uuid", Text(proc::random_uuid)),
+    ("/proc/sys/fs", Dir),
+    ("/proc/sys/fs/pipe-max-size", Text(|_| b"65536\n".to_vec())),
+    ("/proc/1", Dir),
+    ("/proc/1/cmdline", Text(proc::cmdline)),
+    ("/proc/1/comm", Text(proc::comm)),
+    ("/proc/1/cwd", LinkTo(proc::cwd)),
+    ("/proc/1/environ", Text(proc::environ)),
+    ("/proc/1/exe", LinkTo(proc::exe)),
+    ("/proc/1/fd", Descriptors),
+    ("/proc/1/cgroup", Text(|_| b"0::/\n".to_vec())),
+    ("/proc/1/limits", Text(proc::limits)),
+    ("/proc/1/maps", Text(proc::maps)),
+    ("/proc/1/mounts", Text(proc::mounts)),
+    ("/proc/1/mountinfo", Text(proc::mountinfo)),
+    ("/proc/1/oom_score", Text(|_| b"0\n".to_vec())),
+    ("/proc/1/root", Link("/")),
+    ("/proc/1/stat", Text(proc::self_stat)),
+    ("/proc/1/statm", Text(proc::self_statm)),
+    ("/proc/1/status", Text(proc::self_status)),
+    ("/proc/1/task", Dir),
+    ("/proc/1/task/1", Dir),
+    ("/proc/1/task/1/comm", Text(proc::comm)),
+    ("/proc/1/task/1/stat", Text(proc::self_stat)),
+    ("/proc/1/task/1/status", Text(proc::self_status)),
+    ("/sys", Dir),
+    ("/sys/devices", Dir),
+    ("/sys/devices/system", Dir),
+    ("/sys/devices/system/cpu", Dir),
+    ("/sys/devices/system/cpu/online", Text(|_| b"0\n".to_vec())),
+    ("/sys/devices/system/cpu/possible", Text(|_| b"0\n".to_vec())),
+    ("/sys/devices/system/cpu/present", Text(|_| b"0\n".to_vec())),
+    ("/sys/devices/system/cpu/cpu0", Dir),
+    ("/sys/devices/system/node", Dir),
+    ("/sys/devices/system/node/online", Text(|_| b"0\n".to_vec())),
+    ("/sys/devices/system/node/node0", Dir),
+];
+
+/// The row of a path.
+pub fn find(path: &str) -> Option<usize> {
+    ROWS.iter().position(|(row, _)| *row == path)
+}
+
+/// The row of a name in the directory of another row.
+pub fn child(dir: usize, name: &[u8]) -> Option<usize> {
+    let (dir, _) = ROWS.get(dir)?;
+    ROWS.iter().position(|(row, _)| {
+        let below = row.strip_prefix(dir).and_then(|rest| rest.strip_prefix('/'));
+        below.is_some_and(|below| below.as_bytes() == name)
+    })
+}
+
+/// The row of the directory that holds a row; `None` for the rows right below the root.
+pub fn parent(row: usize) -> Option<usize> {
+    let (dir, _) = ROWS.get(row)?.0.rsplit_once('/')?;
+    find(dir)
+}
+
+/// Name of a row.
+pub fn name(row: usize) -> &'static str {
+    ROWS.get(row).and_then(|(path, _)| path.rsplit('/').next()).unwrap_or("")
+}
+
+/// Path of a row.
+pub fn path(row: usize) -> &'static str {
+    ROWS.get(row).map_or("", |(path, _)| path)
+}
+
+/// Whether the row belongs to a directory, directly.
+pub fn is_child(row: usize, dir: usize) -> bool {
+    parent(row) == Some(dir)
+}
+
+/// Type of a row.
+pub fn kind(row: usize) -> Kind {
+    match ROWS.get(row).map(|(_, special)| special) {
+        Some(Special::Dir | Special::Descriptors) => Kind::Dir,
+        Some(Special::Device(..)) => Kind::Char,
+        Some(Special::Link(_) | Special::LinkTo(_)) => Kind::Link,
+        Some(Special::Text(_)) | None => Kind::File,
+    }
+}
