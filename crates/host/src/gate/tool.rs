@@ -72,7 +72,7 @@ impl ToolGate {
         if u64::try_from(argument_bytes).is_ok_and(|bytes| bytes <= self.max_argument_bytes) {
             return Ok(ToolDecision::Allow);
         }
-        let (name, max_bytes) = (call.name, self.max_argument_bytes);
+        let max_bytes = self.max_argument_bytes;
         let message = format!(
             "{name}: arguments of {argument_bytes} bytes exceed tool_argument_bytes, which is {max_bytes}"
         );
@@ -166,7 +166,7 @@ mod tests {
         let denied = ToolDecision::Deny {
             reason: ToolDenial::ArgumentsTooLong,
             type_name: "ValueError",
-            message: "add: arguments of 8 bytes exceed tool_argument_bytes, which is 7".into(),
+            message: "arguments of 8 bytes exceed tool_argument_bytes, which is 7".into(),
         };
         assert_eq!(gate(&["add"], &limits).decide(&call("add", args)), Ok(denied));
     }

@@ -107,7 +107,7 @@ fn arguments_above_their_limit_raise_in_the_guest_and_never_reach_the_caller() {
     let source = FakeSource::new(call_once("add", &[0xa1, 0x61, b'a', 3]));
     let error = run(&mut sandbox_with(&source, limits)).expect("a run").outcome.expect_err("denied");
     assert_eq!(error.type_name, "ValueError");
-    assert_eq!(error.message, "add: arguments of 4 bytes exceed tool_argument_bytes, which is 3");
+    assert_eq!(error.message, "arguments of 4 bytes exceed tool_argument_bytes, which is 3");
 }
 
 #[test]
