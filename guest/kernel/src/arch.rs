@@ -352,7 +352,7 @@ pub fn store_redirect(regs: &crate::traps::Regs) {
 
 /// Ends the VM with a message that needs no memory of ours: three bytes a write (hyperlight_common::outb).
 pub fn abort(message: &str) -> ! {
-    let mut send = |bytes: &[u8]| {
+    let send = |bytes: &[u8]| {
         for chunk in bytes.chunks(3) {
             let mut word = [chunk.len() as u8, 0, 0, 0];
             word[1..=chunk.len()].copy_from_slice(chunk);

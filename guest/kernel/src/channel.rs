@@ -195,9 +195,11 @@ fn checkpoint() -> ! {
 fn begin_turn(turn: Vec<u8>) -> ! {
     let Ok((header, frame)) = EnterHeader::split(&turn) else { arch::abort("bad turn header") };
     time::set(header.realtime_ns, header.tsc_khz);
-    if header.memory_limit_pages != 0 {
-        mm::MM.with(|mm| mm.set_limit(u64::from(header.memory_limit_pages) * arch::PAGE));
-    }
+    let limit = match header.memory_limit_pages {
+        0 => u64::MAX,
+        pages => u64::from(pages) * arch::PAGE,
+    };
+    mm::MM.with(|mm| mm.set_limit(limit));
     CHANNEL.with(|c| c.mix_entropy(&header.entropy));
     let Ok((frame_header, body)) = FrameHeader::split(frame) else { arch::abort("bad frame header") };
     CHANNEL.with(|c| c.sequence = frame_header.seq);

@@ -31,6 +31,8 @@ pub const STACK_TOP: u64 = 0x7fff_f000_0000;
 pub const STACK_BYTES: u64 = 8 << 20;
 /// Where the archive of the image is mapped.
 pub const ARCHIVE_START: u64 = 0x6000_0000_0000;
+/// Scratch that programs never get: transport buffers, page tables of the image, copies of the interpreter's pages.
+const SCRATCH_RESERVE: u64 = 24 << 20;
 /// Pages filled around a fault in fresh memory: one fault costs as much as clearing several pages.
 const FAULT_AROUND: u64 = 16;
 
@@ -426,9 +428,11 @@ impl AddressSpace {
         self.brk
     }
 
-    /// Sets the most bytes that the program and the kernel heap may commit.
+    /// Sets the most bytes that the program and the kernel heap may commit. Scratch bounds it in any case, less what
+    /// page tables and the transport take.
     pub fn set_limit(&mut self, bytes: u64) {
-        self.limit_bytes = bytes;
+        let scratch = arch::metadata(hyperlight_common::layout::SCRATCH_TOP_SIZE_OFFSET);
+        self.limit_bytes = bytes.min(scratch.saturating_sub(SCRATCH_RESERVE + scratch / 128));
     }
 
     /// Answers a fault of the program. Runs in the fault handler: reads areas, writes page tables, allocates frames only.
