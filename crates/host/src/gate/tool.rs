@@ -73,9 +73,8 @@ impl ToolGate {
             return Ok(ToolDecision::Allow);
         }
         let max_bytes = self.max_argument_bytes;
-        let message = format!(
-            "{name}: arguments of {argument_bytes} bytes exceed tool_argument_bytes, which is {max_bytes}"
-        );
+        let message =
+            format!("arguments of {argument_bytes} bytes exceed tool_argument_bytes, which is {max_bytes}");
         let reason = ToolDenial::ArgumentsTooLong;
         Ok(ToolDecision::Deny { reason, type_name: ARGUMENTS_TOO_LONG, message })
     }
