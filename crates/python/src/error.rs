@@ -1,0 +1,112 @@
+//! Host errors as the exceptions of `python/hypercell/_errors.py`. Nothing else here makes exceptions.
+//!
+//! Guarantees: `class_of` is one exhaustive `match` over who is at fault. Amounts and reports are attributes of the
+//! exception, not only text. Never: adds a meaning that the host's error has not.
+//!
+//! Before: `sandbox`, `image` and `value`. After: the classes.
+
+use hypercell_host::Error;
+use hypercell_host::error::{CrashError, LimitError, LimitKind, UsageError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+const MODULE: &str = "hypercell._errors";
+
+/// Makes the exception for a host error.
+pub(crate) fn raise(py: Python<'_>, error: Error) -> PyErr {
+    let message = error.to_string();
+    let made =
+        attributes(py, &error).and_then(|attributes| make(py, class_of(&error), &message, &attributes));
+    made.unwrap_or_else(|broken| broken)
+}
+
+/// Makes a `PolicyError`: the caller's own arguments cannot be.
+pub(crate) fn policy(py: Python<'_>, message: &str) -> PyErr {
+    plain(py, "PolicyError", message)
+}
+
+/// Makes a `ValueNotSendableError`.
+pub(crate) fn not_sendable(py: Python<'_>, message: &str) -> PyErr {
+    plain(py, "ValueNotSendableError", message)
+}
+
+/// Makes a `SandboxBusyError`.
+pub(crate) fn busy(py: Python<'_>) -> PyErr {
+    plain(py, "SandboxBusyError", "another thread uses this sandbox")
+}
+
+fn plain(py: Python<'_>, class: &str, message: &str) -> PyErr {
+    make(py, class, message, &PyDict::new(py)).unwrap_or_else(|broken| broken)
+}
+
+/// Calls a class with its message and keyword arguments.
+fn make(py: Python<'_>, class: &str, message: &str, attributes: &Bound<'_, PyDict>) -> PyResult<PyErr> {
+    let class = py.import(MODULE)?.getattr(class)?;
+    Ok(PyErr::from_value(class.call((message,), Some(attributes))?))
+}
+
+fn class_of(error: &Error) -> &'static str {
+    match error {
+        Error::Usage(error) => class_of_usage(error),
+        Error::Machine(_) => "SandboxUnavailableError",
+        Error::Image(_) => "ImageError",
+        Error::Limit(error) => class_of_limit(error.limit),
+        Error::Crash(_) => "GuestCrashError",
+        Error::Protocol(_) => "ProtocolError",
+        Error::Cancelled { .. } => "RunCancelledError",
+    }
+}
+
+fn class_of_usage(error: &UsageError) -> &'static str {
+    match error {
+        UsageError::Closed => "SandboxClosedError",
+        UsageError::RunPending { .. } | UsageError::NoSuchCall { .. } => "SandboxBusyError",
+        UsageError::ReplyTooLong { .. } => "ValueNotSendableError",
+        // All others are settings, code or names that cannot be.
+        _ => "PolicyError",
+    }
+}
+
+fn class_of_limit(limit: LimitKind) -> &'static str {
+    match limit {
+        LimitKind::WallTime => "TimeLimitError",
+        LimitKind::Memory => "MemoryLimitError",
+        LimitKind::Output => "OutputLimitError",
+        LimitKind::ToolCalls => "ToolLimitError",
+        _ => "LimitError",
+    }
+}
+
+/// Returns what the class takes besides the message.
+fn attributes<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyDict>> {
+    let attributes = PyDict::new(py);
+    match error {
+        Error::Limit(error) => {
+            attributes.set_item("limit", error.limit.name())?;
+            let (used, maximum) = amounts(py, error)?;
+            attributes.set_item("used", used)?;
+            attributes.set_item("maximum", maximum)?;
+            attributes.set_item("unit", error.limit.unit())?;
+        }
+        Error::Crash(error) => attributes.set_item("report", report(error))?,
+        Error::Usage(_)
+        | Error::Machine(_)
+        | Error::Image(_)
+        | Error::Protocol(_)
+        | Error::Cancelled { .. } => {}
+    }
+    Ok(attributes)
+}
+
+/// Returns seconds as float, everything else as int.
+fn amounts<'py>(py: Python<'py>, error: &LimitError) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    if error.limit == LimitKind::WallTime {
+        let (used, maximum) = error.amounts();
+        return Ok((used.into_pyobject(py)?.into_any(), maximum.into_pyobject(py)?.into_any()));
+    }
+    Ok((error.used.into_pyobject(py)?.into_any(), error.maximum.into_pyobject(py)?.into_any()))
+}
+
+fn report(error: &CrashError) -> &str {
+    error.report()
+}
