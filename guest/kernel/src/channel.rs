@@ -23,6 +23,9 @@ use crate::errno::{Errno, SysResult};
 use crate::link::{Entry, Link};
 use crate::{frames, hotset, loader, mm, paging, syscall, time};
 
+/// A line longer than this is sent in parts.
+const MAX_LINE_BYTES: usize = 4096;
+
 struct Channel {
     link: Option<Link>,
     /// Number of the host's call in progress.
@@ -39,6 +42,9 @@ struct Channel {
     /// What the program has not read yet.
     inbox: Vec<u8>,
     inbox_read: usize,
+    /// Program output that is not a whole line yet, and its descriptor.
+    line: Vec<u8>,
+    line_fd: u32,
     /// Sequence number of the host's last frame.
     sequence: u32,
     started: bool,
@@ -55,6 +61,8 @@ static CHANNEL: KernelCell<Channel> = KernelCell::new(Channel {
     outbox: Vec::new(),
     inbox: Vec::new(),
     inbox_read: 0,
+    line: Vec::new(),
+    line_fd: 1,
     sequence: 0,
     started: false,
     random: None,
@@ -301,6 +309,7 @@ pub fn device_read(to: &mut [u8]) -> SysResult {
         if done { core::mem::take(&mut c.outbox) } else { Vec::new() }
     });
     if !outgoing.is_empty() {
+        flush_line();
         let reply = exchange(&outgoing);
         CHANNEL.with(|c| {
             c.inbox = reply;
@@ -324,24 +333,43 @@ pub fn device_read(to: &mut [u8]) -> SysResult {
     })
 }
 
-/// Sends program output (`fd` 1 or 2) to the host.
+/// write(2) on standard output or error. Whole lines leave at once; a beginning waits for the rest of its line, or until
+/// the VM is left for another reason, because a C program may write a line in ten pieces.
 pub fn output(fd: u32, bytes: &[u8]) -> SysResult {
-    let stream = OutputStream::from_fd(u64::from(fd)).map_err(|_| Errno::EBADF)?;
-    for data in bytes.chunks(MAX_OUTPUT_CHUNK_BYTES) {
-        request(&GuestFrame::Output { stream, data });
+    if CHANNEL.with(|c| c.line_fd != fd) {
+        flush_line();
+    }
+    let send = CHANNEL.with(|c| {
+        c.line_fd = fd;
+        c.line.extend_from_slice(bytes);
+        bytes.contains(&b'\n') || c.line.len() >= MAX_LINE_BYTES
+    });
+    if send {
+        flush_line();
     }
     Ok(bytes.len() as u64)
+}
+
+/// Sends what `output` holds back.
+fn flush_line() {
+    let (fd, line) = CHANNEL.with(|c| (c.line_fd, core::mem::take(&mut c.line)));
+    let Ok(stream) = OutputStream::from_fd(u64::from(fd)) else { return };
+    for data in line.chunks(MAX_OUTPUT_CHUNK_BYTES) {
+        request(&GuestFrame::Output { stream, data });
+    }
 }
 
 /// Lets the host wait; the VM costs nothing meanwhile.
 pub fn sleep_ns(ns: u64) {
     if ns > 0 {
+        flush_line();
         request(&GuestFrame::Sleep { ns });
     }
 }
 
 /// Reports the end of the program; the VM does not run again unless it is restored.
 pub fn exited(status: i32, signal: u32, report: &str) -> ! {
+    flush_line();
     loop {
         request(&GuestFrame::Exited(Exited { status: i64::from(status), signal: u64::from(signal), report }));
     }

@@ -50,6 +50,17 @@ pub struct Task {
     pub pending: u64,
     /// Alternate stack: start, bytes; 0 bytes is none.
     pub altstack: (u64, u64),
+    /// The last fault that a handler got: a handler that gives up raises the signal again, and the report wants the cause.
+    last_fault: Option<LastFault>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LastFault {
+    signal: u32,
+    vector: u64,
+    write: bool,
+    address: u64,
+    rip: u64,
 }
 
 /// The one task.
@@ -58,6 +69,7 @@ pub static TASK: KernelCell<Task> = KernelCell::new(Task {
     blocked: 0,
     pending: 0,
     altstack: (0, 0),
+    last_fault: None,
 });
 
 fn bit(signal: u32) -> u64 {
@@ -133,14 +145,23 @@ pub fn fault_signal(regs: &mut Regs, vector: u64, error: u64, address: u64) {
     };
     let action = TASK.with(|t| t.actions[signal as usize]);
     let blocked = TASK.with(|t| t.blocked & bit(signal) != 0);
+    let fault = LastFault { signal, vector, write: vector == 14 && error & 2 != 0, address, rip: regs.rip };
+    TASK.with(|t| t.last_fault = Some(fault));
     let handled = action.handler > 1 && !blocked && run_handler(regs, signal, action, vector, error, address).is_ok();
     if !handled {
-        let kind = if vector == 14 && error & 2 != 0 { "write to" } else { "access to" };
-        end_by_signal(signal, regs, &format!("{kind} address {address:#x}, vector {vector}"));
+        end_by_signal(signal, regs, "");
     }
 }
 
 fn end_by_signal(signal: u32, regs: &Regs, why: &str) -> ! {
+    let fault = TASK.with(|t| t.last_fault).filter(|f| f.signal == signal);
+    let why = match fault {
+        Some(f) => {
+            let kind = if f.write { "write to" } else { "access to" };
+            format!("{kind} address {:#x} at {:#x}, vector {}", f.address, f.rip, f.vector)
+        }
+        None => String::from(why),
+    };
     let report = format!(
         "{} ({signal}): {why}\nrip {:#018x} rsp {:#018x} rbp {:#018x} rflags {:#x}\nrax {:#018x} rbx {:#018x} rcx {:#018x} \
          rdx {:#018x}\nrsi {:#018x} rdi {:#018x} r8  {:#018x} r9  {:#018x}\n{}",
