@@ -132,7 +132,7 @@ impl<S: EngineSource> Sandbox<S> {
     /// [`Error::Machine`]; [`UsageError::Closed`], [`UsageError::RunPending`].
     pub fn prepare(&mut self) -> Result<(), Error> {
         self.check_idle()?;
-        self.ready_guest().map(drop)
+        self.ready_guest()
     }
 
     /// Runs code until it is done or calls a tool.
@@ -236,8 +236,8 @@ impl<S: EngineSource> Sandbox<S> {
         }
     }
 
-    /// Returns a guest in which a run may start.
-    fn ready_guest(&mut self) -> Result<&mut Guest<S::Engine>, Error> {
+    /// Sees to it that there is a guest in which a run may start.
+    fn ready_guest(&mut self) -> Result<(), Error> {
         let ready = match self.guest.take() {
             // A child that was forked has the parent's sandbox, but not its VM.
             Some(guest) if guest.process != std::process::id() => None,
@@ -253,25 +253,25 @@ impl<S: EngineSource> Sandbox<S> {
             Some(guest) => guest,
             None => Guest::new(self.source.create().map_err(start_error)?),
         };
-        Ok(self.guest.insert(guest))
+        self.guest = Some(guest);
+        Ok(())
     }
 
     fn first_turn(&mut self, spec: &RunSpec<'_>) -> Result<Vec<u8>, Error> {
         let seed = clock::entropy()?;
-        let keep = self.options.state == StateMode::Kept;
-        let (max_value_bytes, pages) = (self.options.limits.result_bytes, self.options.limits.memory_pages());
-        let tools = self.options.tools.clone();
-        let guest = self.ready_guest()?;
+        self.ready_guest()?;
+        let Some(guest) = &mut self.guest else { return Err(UsageError::Closed.into()) };
+        let options = &self.options;
         let request = RunRequest {
             code: spec.code,
             name: spec.name,
             inputs: spec.inputs,
-            tools: tools.iter().map(|tool| (tool.name.as_str(), tool.doc.as_str())).collect(),
-            keep,
+            tools: options.tools.iter().map(|tool| (tool.name.as_str(), tool.doc.as_str())).collect(),
+            keep: options.state == StateMode::Kept,
             seed,
-            max_value_bytes,
+            max_value_bytes: options.limits.result_bytes,
         };
-        guest.channel.limit_memory(pages);
+        guest.channel.limit_memory(options.limits.memory_pages());
         guest.channel.encode(&Outgoing::Program(HostFrame::RunRequest(request)))
     }
 

@@ -6,7 +6,7 @@
 //! Before: `sandbox`, `image` and `value`. After: the classes.
 
 use hypercell_host::Error;
-use hypercell_host::error::{CrashError, LimitError, LimitKind, UsageError};
+use hypercell_host::error::{LimitError, LimitKind, UsageError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -60,7 +60,9 @@ fn class_of(error: &Error) -> &'static str {
 fn class_of_usage(error: &UsageError) -> &'static str {
     match error {
         UsageError::Closed => "SandboxClosedError",
-        UsageError::RunPending { .. } | UsageError::NoSuchCall { .. } => "SandboxBusyError",
+        UsageError::RunPending { .. } => "SandboxBusyError",
+        // Its run has ended, and whoever ran the tool comes too late.
+        UsageError::NoSuchCall { .. } => "RunCancelledError",
         UsageError::ReplyTooLong { .. } => "ValueNotSendableError",
         // All others are settings, code or names that cannot be.
         _ => "PolicyError",
@@ -88,7 +90,7 @@ fn attributes<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyDict
             attributes.set_item("maximum", maximum)?;
             attributes.set_item("unit", error.limit.unit())?;
         }
-        Error::Crash(error) => attributes.set_item("report", report(error))?,
+        Error::Crash(error) => attributes.set_item("report", error.report())?,
         Error::Usage(_)
         | Error::Machine(_)
         | Error::Image(_)
@@ -105,8 +107,4 @@ fn amounts<'py>(py: Python<'py>, error: &LimitError) -> PyResult<(Bound<'py, PyA
         return Ok((used.into_pyobject(py)?.into_any(), maximum.into_pyobject(py)?.into_any()));
     }
     Ok((error.used.into_pyobject(py)?.into_any(), error.maximum.into_pyobject(py)?.into_any()))
-}
-
-fn report(error: &CrashError) -> &str {
-    error.report()
 }

@@ -50,7 +50,7 @@ pub(crate) fn decode<'py>(
 pub(crate) fn decode_checked<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     let checked =
         RawValue::new(bytes).map_err(|source| error::raise(py, ProtocolError::from(source).into()))?;
-    decode(py, checked.as_bytes(), "value").map_err(|fault| match fault {
+    decode(py, checked.as_bytes(), "a value").map_err(|fault| match fault {
         DecodeFault::Malformed(malformed) => error::raise(py, malformed.into()),
         DecodeFault::Raised(raised) => raised,
     })
@@ -240,7 +240,7 @@ impl<'py> Decoder<'py, '_> {
     }
 
     fn malformed(&self, why: &str) -> DecodeFault {
-        let detail = format!("{why} before byte {}", self.offset);
+        let detail = format!("{why}, before byte {}", self.offset);
         DecodeFault::Malformed(ProtocolError::Value { what: self.what, detail })
     }
 }

@@ -85,7 +85,7 @@ struct Encoder {
 
 impl Encoder {
     fn finish(self, py: Python<'_>, outcome: Encoded, root: &str) -> PyResult<Vec<u8>> {
-        let (text, cause) = match outcome {
+        let (text, cause) = match outcome.and_then(|()| self.check_room(0)) {
             Ok(()) => return Ok(self.out),
             Err(Fault::Raised(raised)) => return Err(raised),
             Err(Fault::TooMuch { reason }) => (format!("{root}: {reason}"), None),
@@ -106,7 +106,7 @@ impl Encoder {
         if self.items > MAX_VALUE_ITEMS {
             return Err(Fault::TooMuch { reason: format!("more than {MAX_VALUE_ITEMS} items") });
         }
-        self.check_room(16)?;
+        self.check_room(0)?;
         if value.is_none() {
             write_simple(&mut self.out, SIMPLE_NULL);
         } else if let Ok(text) = value.cast::<PyString>() {
@@ -224,22 +224,21 @@ impl Encoder {
     }
 
     fn int(&mut self, int: &Bound<'_, PyInt>) -> Encoded {
-        let py = int.py();
-        let bits: u64 = ask(int, || self.types.int_bit_length.bind(py).call1((int,))?.extract())?;
-        if bits < 64 {
-            let small: i64 = ask(int, || int.extract())?;
+        if let Ok(small) = int.extract::<i64>() {
             // -1 - n for a negative n is its complement.
             let (major, complement) = if small < 0 { (Major::NegInt, !small) } else { (Major::Uint, small) };
             write_head(&mut self.out, major, complement.unsigned_abs());
             return Ok(());
         }
+        let py = int.py();
         let is_negative: bool = ask(int, || int.lt(0))?;
         let magnitude = if is_negative {
             ask(int, || self.types.int_invert.bind(py).call1((int,)))?
         } else {
             int.clone().into_any()
         };
-        let len_bytes = usize::try_from(bits.div_ceil(8)).unwrap_or(usize::MAX);
+        let bits: usize = ask(int, || self.types.int_bit_length.bind(py).call1((&magnitude,))?.extract())?;
+        let len_bytes = bits.div_ceil(8);
         if len_bytes > MAX_INT_BYTES {
             return Err(Fault::because(format!(
                 "cannot send an int of {len_bytes} bytes, above {MAX_INT_BYTES}"
@@ -257,9 +256,7 @@ impl Encoder {
         }
         self.check_room(bytes.len())?;
         write_tag(&mut self.out, if is_negative { TAG_NEGATIVE_BIGNUM } else { TAG_BIGNUM });
-        // A bit length of 8n for -1 - x may leave a leading zero in x, which the shortest form has not.
-        let first = bytes.iter().position(|&byte| byte != 0).unwrap_or(0);
-        write_bytes(&mut self.out, bytes.get(first..).unwrap_or(bytes));
+        write_bytes(&mut self.out, bytes);
         Ok(())
     }
 
@@ -356,7 +353,7 @@ impl Encoder {
     }
 
     fn check_room(&self, more: usize) -> Encoded {
-        // Heads are at most 9 bytes; being strict by a few bytes at the very limit saves checking each.
+        // Early enough that memory stays bounded. Heads are not counted here; `finish` checks the sum.
         if self.out.len().saturating_add(more) > MAX_VALUE_BYTES {
             return Err(Fault::TooMuch { reason: format!("more than {MAX_VALUE_BYTES} bytes") });
         }
