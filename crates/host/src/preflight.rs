@@ -16,9 +16,8 @@ use raw_cpuid::CpuId;
 
 use crate::error::MachineError;
 
+/// The only hypervisor that the engine is built for.
 const KVM: &str = "/dev/kvm";
-/// Devices of the hypervisors that the engine can use, in its order.
-const DEVICES: [&str; 2] = [KVM, "/dev/mshv"];
 /// The only version of KVM's interface since Linux 2.6.22 (kvm/api.rst, KVM_GET_API_VERSION).
 const KVM_API_VERSION: i32 = 12;
 
@@ -90,53 +89,42 @@ fn check_platform() -> Check {
 }
 
 fn check_device() -> [Check; 2] {
-    let tried = DEVICES.map(|device| (device, OpenOptions::new().read(true).write(true).open(device)));
-    if let Some((device, _)) = tried.iter().find(|(_, opened)| opened.is_ok()) {
-        return [check_answer(device), Check::ok("permission", format!("{device} can be opened"))];
-    }
-    let present = tried.into_iter().find_map(|(device, opened)| match opened {
-        Err(error) if error.kind() != ErrorKind::NotFound => Some((device, error)),
-        _ => None,
-    });
-    match present {
-        Some((device, error)) => {
-            [Check::ok("hypervisor", format!("{device} exists")), device_refused(device, &error)]
-        }
-        None => [
+    match OpenOptions::new().read(true).write(true).open(KVM) {
+        Ok(_) => [check_answer(), Check::ok("permission", format!("{KVM} can be opened"))],
+        Err(error) if error.kind() == ErrorKind::NotFound => [
             Check::failed(
                 "hypervisor",
-                "neither /dev/kvm nor /dev/mshv exists",
+                format!("{KVM} does not exist"),
                 "enable virtualisation in the firmware and load the kvm module (sudo modprobe kvm_intel or kvm_amd); \
                  in a virtual machine, enable nested virtualisation; in a container, pass --device=/dev/kvm",
             ),
             Check::failed("permission", "there is no device to open", "see hypervisor"),
         ],
+        Err(error) => [Check::ok("hypervisor", format!("{KVM} exists")), device_refused(&error)],
     }
 }
 
 /// Asks a device that can be opened whether it is what its name says.
-fn check_answer(device: &str) -> Check {
-    if device == KVM {
-        let version = Kvm::new().map_or(-1, |kvm| kvm.get_api_version());
-        if version != KVM_API_VERSION {
-            return Check::failed(
-                "hypervisor",
-                format!("{device} is no kvm of version {KVM_API_VERSION}: it answers {version}"),
-                "find out what is mounted there",
-            );
-        }
+fn check_answer() -> Check {
+    let version = Kvm::new().map_or(-1, |kvm| kvm.get_api_version());
+    if version == KVM_API_VERSION {
+        return Check::ok("hypervisor", format!("{KVM} exists"));
     }
-    Check::ok("hypervisor", format!("{device} exists"))
+    Check::failed(
+        "hypervisor",
+        format!("{KVM} is no kvm of version {KVM_API_VERSION}: it answers {version}"),
+        "find out what is mounted there",
+    )
 }
 
-fn device_refused(device: &str, error: &io::Error) -> Check {
+fn device_refused(error: &io::Error) -> Check {
     let fix = match error.kind() {
         ErrorKind::PermissionDenied => format!(
-            "give this user read and write access to {device} (sudo usermod -aG kvm $USER, then log in again)"
+            "give this user read and write access to {KVM} (sudo usermod -aG kvm $USER, then log in again)"
         ),
-        _ => format!("find out why {device} cannot be opened; sudo dmesg may tell"),
+        _ => format!("find out why {KVM} cannot be opened; sudo dmesg may tell"),
     };
-    Check::failed("permission", format!("{device} cannot be opened: {error}"), fix)
+    Check::failed("permission", format!("{KVM} cannot be opened: {error}"), fix)
 }
 
 fn check_processor() -> Check {
