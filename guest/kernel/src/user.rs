@@ -237,6 +237,9 @@ impl UserBuffers {
     ///
     /// `EFAULT` where the range wraps around.
     pub fn one(address: u64, len: u64) -> Result<Self, Errno> {
+        if i64::try_from(len).is_err() {
+            return Err(Errno::EFAULT);
+        }
         let current = UserSlice::new(address, len.min(MAX_RW_BYTES as u64))?;
         Ok(Self { current, later: Vec::new(), left: current.len })
     }
@@ -345,7 +348,9 @@ pub mod testing {
     pub fn access_ok(address: u64, len: u64, write: bool) -> bool {
         let Some(end) = address.checked_add(len) else { return false };
         RANGES.with_borrow(|ranges| {
-            ranges.iter().any(|(range, writable)| range.start <= address && end <= range.end && (*writable || !write))
+            ranges
+                .iter()
+                .any(|(range, writable)| range.start <= address && end <= range.end && (*writable || !write))
         })
     }
 
@@ -462,7 +467,8 @@ mod tests {
     fn buffers_are_filled_in_order_and_stop_at_a_fault() {
         let memory = Memory::new(4096);
         let mut array = Memory::new(64);
-        let entries = [(memory.address(), 3u64), (memory.address() + 100, 0), (memory.address() + 8, 2), (16, 5)];
+        let entries =
+            [(memory.address(), 3u64), (memory.address() + 100, 0), (memory.address() + 8, 2), (16, 5)];
         for (i, (base, len)) in entries.into_iter().enumerate() {
             array.set(i * 16, &base.to_le_bytes());
             array.set(i * 16 + 8, &len.to_le_bytes());

@@ -9,6 +9,8 @@ pub mod io;
 pub mod path;
 pub mod socket;
 pub mod stat;
+#[cfg(test)]
+mod tests;
 
 use crate::errno::Errno;
 

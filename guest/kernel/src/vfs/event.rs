@@ -76,7 +76,9 @@ impl EventCounter {
         if add == u64::MAX {
             return Err(Errno::EINVAL);
         }
-        let Some(value) = self.value.get().checked_add(add).filter(|&value| value != u64::MAX) else { return Ok(None) };
+        let Some(value) = self.value.get().checked_add(add).filter(|&value| value != u64::MAX) else {
+            return Ok(None);
+        };
         self.value.set(value);
         self.changes.set(self.changes.get() + 1);
         Ok(Some(8))
@@ -142,7 +144,9 @@ impl Epoll {
 
     fn watches_instances(&self) -> bool {
         let interests = self.interests.borrow();
-        interests.values().any(|i| i.file.upgrade().is_some_and(|file| matches!(file.object, Object::Epoll(_))))
+        interests
+            .values()
+            .any(|i| i.file.upgrade().is_some_and(|file| matches!(file.object, Object::Epoll(_))))
     }
 
     /// Changes what is watched at a descriptor.
@@ -192,14 +196,17 @@ impl Epoll {
     /// # Errors
     ///
     /// What `report` answers.
-    pub fn collect(&self, max: usize, report: &mut dyn FnMut(u32, u64) -> Result<(), Errno>) -> Result<usize, Errno> {
+    pub fn collect(
+        &self,
+        max: usize,
+        report: &mut dyn FnMut(u32, u64) -> Result<(), Errno>,
+    ) -> Result<usize, Errno> {
         let mut interests = self.interests.borrow_mut();
         let before = interests.len();
         interests.retain(|_, interest| interest.file.strong_count() > 0);
         self.share.shrink((before - interests.len()) as u64 * ENTRY_BYTES);
         let start = self.next.get();
-        let ranges =
-            [(Bound::Included(start), Bound::Unbounded), (Bound::Unbounded, Bound::Excluded(start))];
+        let ranges = [(Bound::Included(start), Bound::Unbounded), (Bound::Unbounded, Bound::Excluded(start))];
         let mut count = 0;
         for range in ranges {
             for (fd, interest) in interests.range_mut(range) {
@@ -229,7 +236,9 @@ impl Epoll {
             return 0;
         }
         let interests = self.interests.borrow();
-        let any = interests.values().any(|i| i.file.upgrade().is_some_and(|file| i.pending(&file, nesting + 1) != 0));
+        let any = interests
+            .values()
+            .any(|i| i.file.upgrade().is_some_and(|file| i.pending(&file, nesting + 1) != 0));
         if any { linux::POLLIN | linux::POLLRDNORM } else { 0 }
     }
 }

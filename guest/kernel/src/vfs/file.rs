@@ -96,7 +96,8 @@ pub struct OpenFile {
 }
 
 /// The flags that F_SETFL changes.
-const SETTABLE: u32 = linux::O_APPEND | linux::O_NONBLOCK | linux::FASYNC | linux::O_DIRECT | linux::O_NOATIME;
+const SETTABLE: u32 =
+    linux::O_APPEND | linux::O_NONBLOCK | linux::FASYNC | linux::O_DIRECT | linux::O_NOATIME;
 /// Flags of open(2) that do not stay with the file.
 const TRANSIENT: u32 = linux::O_CREAT | linux::O_EXCL | linux::O_NOCTTY | linux::O_TRUNC | linux::O_CLOEXEC;
 /// Piece in which program bytes pass through the kernel on their way to a device.
@@ -111,7 +112,13 @@ impl OpenFile {
 
     /// Opens an object without a path.
     pub fn anonymous(object: Object, label: &'static str, flags: u32) -> Rc<Self> {
-        Rc::new(Self { object, place: None, label, flags: Cell::new(flags & !TRANSIENT), offset: Cell::new(0) })
+        Rc::new(Self {
+            object,
+            place: None,
+            label,
+            flags: Cell::new(flags & !TRANSIENT),
+            offset: Cell::new(0),
+        })
     }
 
     /// Status flags and access mode, as F_GETFL shows them.
@@ -402,7 +409,10 @@ fn take_all(from: &mut dyn Source, max: usize) -> Result<Vec<u8>, Errno> {
 }
 
 /// Fills the program's buffers with made bytes.
-fn fill(to: &mut UserBuffers, make: &mut dyn FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<usize, Errno> {
+fn fill(
+    to: &mut UserBuffers,
+    make: &mut dyn FnMut(&mut [u8]) -> Result<usize, Errno>,
+) -> Result<usize, Errno> {
     let mut piece = [0; 1024];
     let mut done = 0;
     while to.left() > 0 {

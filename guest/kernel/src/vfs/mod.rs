@@ -10,6 +10,8 @@
 //!
 //! Before: syscall/fs, syscall/mem, loader. After: outside.
 
+#[cfg(test)]
+mod against_linux;
 pub mod event;
 pub mod fd;
 pub mod file;
@@ -22,6 +24,8 @@ mod proc;
 pub mod ramfs;
 pub mod space;
 pub mod special;
+#[cfg(test)]
+mod tests;
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -84,13 +88,13 @@ impl Vfs {
     pub fn new(archive: &'static [u8]) -> Result<Self, Errno> {
         let archive = Archive::parse(archive).map_err(|_| Errno::EIO)?;
         let space = Rc::new(Space::default());
-        let (tmp, shm) = (RamFs::new(&space), RamFs::new(&space));
+        let (tmp, shm) = (RamFs::new(&space, 1), RamFs::new(&space, 2));
         let cwd = Place::of(Node::Ram(tmp.root().clone()));
         let mut vfs = Self {
             archive,
             tmp,
             shm,
-            last_number: Cell::new(1),
+            last_number: Cell::new(2),
             space,
             fds: FdTable::default(),
             cwd,
@@ -135,13 +139,13 @@ pub fn init(archive: &'static [u8]) -> Result<(), Errno> {
 /// Tells what runs, for /proc/self.
 pub fn set_program(arguments: &[&str], environment: &[&str]) {
     let joined = |list: &[&str]| list.iter().flat_map(|text| text.bytes().chain([0])).collect();
-    let program = Program {
-        path: arguments.first().map(|path| path.as_bytes().to_vec()).unwrap_or_default(),
-        arguments: joined(arguments),
-        environment: joined(environment),
-    };
+    let path = arguments.first().map_or(&b""[..], |path| path.as_bytes());
+    let (arguments, environment) = (joined(arguments), joined(environment));
+    // Without a tree there is no /proc to show anything in.
     let _ = with(|vfs| {
-        vfs.program = program;
+        let place = vfs.resolve(vfs.root(), path, Follow::Yes);
+        let path = place.map_or_else(|_| path.to_vec(), |place| vfs.path_of(&place));
+        vfs.program = Program { path, arguments, environment };
         Ok(())
     });
 }

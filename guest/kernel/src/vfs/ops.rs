@@ -60,6 +60,8 @@ impl Vfs {
     ///
     /// As open(2).
     pub fn open(&mut self, start: Place, path: &[u8], flags: u32, mode: u32) -> Result<Rc<OpenFile>, Errno> {
+        // A descriptor that cannot be had must not leave a file behind, or an empty one.
+        self.fds.lowest_free(0)?;
         let flags = if flags & linux::O_PATH != 0 { flags & PATH_FLAGS } else { flags };
         if flags & linux::O_ACCMODE == linux::O_ACCMODE {
             return Err(Errno::EINVAL);
@@ -68,8 +70,17 @@ impl Vfs {
             return self.open_nameless(start, path, flags, mode);
         }
         let exclusive = flags & linux::O_CREAT != 0 && flags & linux::O_EXCL != 0;
-        let follow = if flags & linux::O_NOFOLLOW != 0 || exclusive { Follow::No } else { Follow::Yes };
+        let creates = flags & linux::O_CREAT != 0;
+        let follow = match flags & linux::O_NOFOLLOW != 0 || exclusive {
+            true if creates => Follow::NoToChange,
+            false if creates => Follow::YesToCreate,
+            true => Follow::No,
+            false => Follow::Yes,
+        };
         let walk = self.walk(start, path, follow)?;
+        if creates && walk.must_be_dir && walk.last == Last::Name {
+            return Err(Errno::EISDIR);
+        }
         let Some(place) = walk.target.clone() else {
             if flags & linux::O_CREAT == 0 {
                 return Err(Errno::ENOENT);
@@ -96,28 +107,28 @@ impl Vfs {
     }
 
     fn create_file(&mut self, walk: &Walk, flags: u32, mode: u32) -> Result<Rc<OpenFile>, Errno> {
-        if walk.must_be_dir {
-            return Err(Errno::EISDIR);
-        }
         if flags & linux::O_DIRECTORY != 0 {
             return Err(Errno::EINVAL);
         }
         let dir = writable_dir(&walk.parent)?;
-        // A descriptor that cannot be had must not leave a file behind.
-        self.fds.lowest_free(0)?;
         let node = RamNode::new_file(&self.space, self.next_number(), mode & !self.umask)?;
         dir.attach(&walk.name, &node)?;
         Ok(OpenFile::at(Place::of(Node::Ram(node.clone())), Object::Ram(node), flags))
     }
 
-    fn open_nameless(&mut self, start: Place, path: &[u8], flags: u32, mode: u32) -> Result<Rc<OpenFile>, Errno> {
+    fn open_nameless(
+        &mut self,
+        start: Place,
+        path: &[u8],
+        flags: u32,
+        mode: u32,
+    ) -> Result<Rc<OpenFile>, Errno> {
         if flags & linux::O_DIRECTORY == 0 || flags & linux::O_ACCMODE == linux::O_RDONLY {
             return Err(Errno::EINVAL);
         }
         let place = self.resolve(start, path, Follow::Yes)?;
         self.expect_dir(&place)?;
         writable_dir(&place)?;
-        self.fds.lowest_free(0)?;
         let node = RamNode::new_file(&self.space, self.next_number(), mode & !self.umask)?;
         let flags = flags & !linux::O_TMPFILE;
         Ok(OpenFile::at(Place::of(Node::Ram(node.clone())), Object::Ram(node), flags))
@@ -192,7 +203,7 @@ impl Vfs {
     ///
     /// As mkdir(2).
     pub fn make_dir(&mut self, start: Place, path: &[u8], mode: u32) -> Result<(), Errno> {
-        let walk = self.walk(start, path, Follow::No)?;
+        let walk = self.walk(start, path, Follow::NoToChange)?;
         self.attach_new(walk, |vfs, number| RamNode::new_dir(&vfs.space, number, mode & !vfs.umask))
     }
 
@@ -205,7 +216,7 @@ impl Vfs {
         if target.is_empty() {
             return Err(Errno::ENOENT);
         }
-        let walk = self.walk(start, path, Follow::No)?;
+        let walk = self.walk(start, path, Follow::NoToChange)?;
         if walk.must_be_dir && walk.target.is_none() {
             return Err(Errno::ENOENT);
         }
@@ -234,9 +245,12 @@ impl Vfs {
     ///
     /// As link(2); `EXDEV` where old and new are not both in memory.
     pub fn hard_link(&mut self, old: &Place, start: Place, path: &[u8]) -> Result<(), Errno> {
-        let walk = self.walk(start, path, Follow::No)?;
+        let walk = self.walk(start, path, Follow::NoToChange)?;
         if walk.target.is_some() {
             return Err(Errno::EEXIST);
+        }
+        if walk.must_be_dir {
+            return Err(Errno::ENOENT);
         }
         if self.kind(&old.node) == Kind::Dir {
             return Err(Errno::EPERM);
@@ -247,9 +261,6 @@ impl Vfs {
             Node::Image(_) if matches!(walk.parent.node, Node::Image(_)) => return Err(Errno::EROFS),
             _ => return Err(Errno::EXDEV),
         };
-        if walk.must_be_dir {
-            return Err(Errno::ENOENT);
-        }
         let Node::Ram(dir) = &walk.parent.node else { return Err(Errno::EXDEV) };
         dir.attach(&walk.name, ram)
     }
@@ -260,10 +271,13 @@ impl Vfs {
     ///
     /// As unlink(2).
     pub fn unlink(&mut self, start: Place, path: &[u8]) -> Result<(), Errno> {
-        let walk = self.walk(start, path, Follow::No)?;
+        let walk = self.walk(start, path, Follow::NoToChange)?;
         let target = walk.target.as_ref().ok_or(Errno::ENOENT)?;
         if self.kind(&target.node) == Kind::Dir {
             return Err(Errno::EISDIR);
+        }
+        if walk.must_be_dir {
+            return Err(Errno::ENOTDIR);
         }
         let dir = writable_dir(&walk.parent)?;
         dir.detach(&walk.name).map(drop)
@@ -275,7 +289,7 @@ impl Vfs {
     ///
     /// As rmdir(2).
     pub fn remove_dir(&mut self, start: Place, path: &[u8]) -> Result<(), Errno> {
-        let walk = self.walk(start, path, Follow::No)?;
+        let walk = self.walk(start, path, Follow::NoToChange)?;
         match walk.last {
             Last::Dot => return Err(Errno::EINVAL),
             Last::DotDot => return Err(Errno::ENOTEMPTY),
@@ -310,8 +324,8 @@ impl Vfs {
     ///
     /// As rename(2).
     pub fn rename(&mut self, old: (Place, &[u8]), new: (Place, &[u8]), taken: Taken) -> Result<(), Errno> {
-        let from = self.walk(old.0, old.1, Follow::No)?;
-        let to = self.walk(new.0, new.1, Follow::No)?;
+        let from = self.walk(old.0, old.1, Follow::NoToChange)?;
+        let to = self.walk(new.0, new.1, Follow::NoToChange)?;
         if !is_plain(&from) || !is_plain(&to) {
             return Err(Errno::EBUSY);
         }
@@ -326,7 +340,7 @@ impl Vfs {
         let Node::Ram(old_dir) = &from.parent.node else { return Err(Errno::EBUSY) };
         let is_dir = node.kind() == Kind::Dir;
         let Node::Ram(new_dir) = &to.parent.node else { return Err(Errno::EXDEV) };
-        if to.must_be_dir && !is_dir {
+        if (from.must_be_dir || to.must_be_dir) && !is_dir {
             return Err(Errno::ENOTDIR);
         }
         if new_dir.is_removed() {
@@ -352,6 +366,9 @@ impl Vfs {
             if Rc::ptr_eq(target, node) {
                 return Ok(());
             }
+            if old_dir.is_within(target) {
+                return Err(Errno::ENOTEMPTY);
+            }
             match (is_dir, target.kind() == Kind::Dir) {
                 (true, false) => return Err(Errno::ENOTDIR),
                 (false, true) => return Err(Errno::EISDIR),
@@ -370,12 +387,15 @@ impl Vfs {
     /// # Errors
     ///
     /// `ENOTDIR`; `ENOENT` for a directory that was removed.
-    pub fn list(&self, place: &Place, offset: u64, visit: &mut dyn FnMut(Listed<'_>) -> bool) -> Result<(), Errno> {
+    pub fn list(
+        &self,
+        place: &Place,
+        offset: u64,
+        visit: &mut dyn FnMut(Listed<'_>) -> bool,
+    ) -> Result<(), Errno> {
         self.expect_dir(place)?;
-        if let Node::Ram(node) = &place.node {
-            if node.is_removed() {
-                return Err(Errno::ENOENT);
-            }
+        if matches!(&place.node, Node::Ram(node) if node.is_removed()) {
+            return Err(Errno::ENOENT);
         }
         let own = self.meta(&place.node).number;
         let above = self.meta(&self.parent(place).node).number;
@@ -390,7 +410,14 @@ impl Vfs {
                 visit(Listed { name, number: node.number(), kind: node.kind(), next: next + 2 })
             });
         }
-        for (index, (name, number, kind)) in self.fixed_entries(place).into_iter().enumerate().skip(start as usize) {
+        if let Node::Image(id) = place.node
+            && id != archive::ROOT.0
+        {
+            return self.list_image(id, start, visit);
+        }
+        for (index, (name, number, kind)) in
+            self.fixed_entries(place).into_iter().enumerate().skip(start as usize)
+        {
             if !visit(Listed { name: &name, number, kind, next: index as u64 + 3 }) {
                 break;
             }
@@ -398,20 +425,38 @@ impl Vfs {
         Ok(())
     }
 
-    /// Entries of a directory that is not in memory; they never change, but for open descriptors.
+    fn list_image(
+        &self,
+        id: u32,
+        start: u64,
+        visit: &mut dyn FnMut(Listed<'_>) -> bool,
+    ) -> Result<(), Errno> {
+        let children = self.archive.children(EntryId(id)).map_err(|_| Errno::EIO)?;
+        for (index, id) in children.enumerate().skip(usize::try_from(start).unwrap_or(usize::MAX)) {
+            let Ok(entry) = self.archive.entry(id) else { continue };
+            let (number, kind) = (u64::from(id.0) + 1, kind_of(entry.kind));
+            if !visit(Listed { name: entry.name, number, kind, next: index as u64 + 3 }) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries of the root, and of directories that are neither in memory nor in the image.
     fn fixed_entries(&self, place: &Place) -> Vec<(Vec<u8>, u64, Kind)> {
         let mut entries = Vec::new();
-        let row_entry = |row: usize| (special::name(row).as_bytes().to_vec(), row as u64 + 1, special::kind(row));
-        let root_of = |path: &str, dir: &str| path.strip_prefix(dir).and_then(|rest| rest.strip_prefix('/')).map(|n| n.as_bytes().to_vec());
+        let row_entry =
+            |row: usize| (special::name(row).as_bytes().to_vec(), row as u64 + 1, special::kind(row));
+        let root_of = |path: &str, dir: &str| {
+            let name = path.strip_prefix(dir)?.strip_prefix('/')?;
+            (!name.contains('/')).then(|| name.as_bytes().to_vec())
+        };
         match &place.node {
             Node::Image(id) => {
-                let at_root = *id == archive::ROOT.0;
-                if at_root {
-                    entries.extend((0..ROWS.len()).filter(|row| special::parent(*row).is_none()).map(row_entry));
-                    let mounts = self.mounts().into_iter().filter_map(|(path, root)| Some((root_of(path, "")?, root)));
-                    let direct = mounts.filter(|(name, _)| !name.contains(&b'/'));
-                    entries.extend(direct.map(|(name, root)| (name, root.number(), Kind::Dir)));
-                }
+                entries.extend((0..ROWS.len()).filter(|row| special::parent(*row).is_none()).map(row_entry));
+                let mounts =
+                    self.mounts().into_iter().filter_map(|(path, root)| Some((root_of(path, "")?, root)));
+                entries.extend(mounts.map(|(name, root)| (name, root.number(), Kind::Dir)));
                 let hidden: Vec<Vec<u8>> = entries.iter().map(|(name, ..)| name.clone()).collect();
                 let children = self.archive.children(EntryId(*id)).into_iter().flatten();
                 let children = children.filter_map(|id| self.archive.entry(id).ok());
@@ -423,9 +468,11 @@ impl Vfs {
                 entries.extend(self.fds.numbers(0).map(|fd| (name(fd), 0x10000 + fd as u64, Kind::Link)));
             }
             Node::Special(row) => {
-                entries.extend((0..ROWS.len()).filter(|child| special::is_child(*child, *row)).map(row_entry));
+                entries
+                    .extend((0..ROWS.len()).filter(|child| special::is_child(*child, *row)).map(row_entry));
                 let mounts = self.mounts().into_iter();
-                let here = mounts.filter_map(|(path, root)| Some((root_of(path, special::path(*row))?, root)));
+                let here =
+                    mounts.filter_map(|(path, root)| Some((root_of(path, special::path(*row))?, root)));
                 entries.extend(here.map(|(name, root)| (name, root.number(), Kind::Dir)));
             }
             Node::Ram(_) | Node::Descriptor(_) | Node::Open(_) => {}

@@ -64,7 +64,7 @@ pub mod stand_in {
     }
 
     pub fn sleep_ns(ns: u64) {
-        SLEPT.set(SLEPT.get() + ns);
+        SLEPT.set(SLEPT.get().saturating_add(ns));
     }
 
     pub fn proc_maps(out: &mut String) {
@@ -84,10 +84,10 @@ pub mod stand_in {
     }
 
     pub fn monotonic_ns() -> u64 {
-        5_000_000_000 + SLEPT.get()
+        SLEPT.get().saturating_add(5_000_000_000)
     }
 
     pub fn realtime_ns() -> u64 {
-        1_700_000_000_123_456_789 + SLEPT.get()
+        SLEPT.get().saturating_add(1_700_000_000_123_456_789)
     }
 }

@@ -28,10 +28,29 @@ pub const NAME_MAX: usize = 255;
 /// Whether the last component, if a link, stands for itself or for its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Follow {
-    /// For its target.
+    /// For its target; a slash after it makes it a directory.
     Yes,
-    /// For itself.
+    /// For itself; a slash after it makes it a directory, so then for its target.
     No,
+    /// For its target, but for itself before a slash: names that open(2) may create.
+    YesToCreate,
+    /// For itself, whatever follows: names that are created, removed or renamed.
+    NoToChange,
+}
+
+impl Follow {
+    fn follows(self, before_slash: bool) -> bool {
+        match self {
+            Self::Yes => true,
+            Self::No => before_slash,
+            Self::YesToCreate => !before_slash,
+            Self::NoToChange => false,
+        }
+    }
+
+    fn demands_dir(self) -> bool {
+        matches!(self, Self::Yes | Self::No)
+    }
 }
 
 /// How the last component of a path reads.
@@ -144,7 +163,7 @@ impl Vfs {
                 }
                 return Ok(Walk { parent: at, name: name.to_vec(), last, target: None, must_be_dir });
             };
-            if kind == Kind::Link && (!is_last || follow == Follow::Yes || must_be_dir) {
+            if kind == Kind::Link && (!is_last || follow.follows(must_be_dir)) {
                 links += 1;
                 if links > MAX_LINKS {
                     return Err(Errno::ELOOP);
@@ -168,7 +187,7 @@ impl Vfs {
                 continue;
             }
             if is_last {
-                if must_be_dir && kind != Kind::Dir {
+                if must_be_dir && follow.demands_dir() && kind != Kind::Dir {
                     return Err(Errno::ENOTDIR);
                 }
                 let name = name.to_vec();
@@ -204,10 +223,10 @@ impl Vfs {
     fn child(&self, dir: &Place, name: &[u8]) -> Result<Option<(Node, Kind)>, Errno> {
         match &dir.node {
             Node::Image(id) => {
-                if *id == archive::ROOT.0 {
-                    if let Some(found) = self.child_of_root(name) {
-                        return Ok(Some(found));
-                    }
+                if *id == archive::ROOT.0
+                    && let Some(found) = self.child_of_root(name)
+                {
+                    return Ok(Some(found));
                 }
                 let entry = self.archive.lookup(EntryId(*id), name).map_err(|_| Errno::EIO)?;
                 Ok(entry.map(|entry| (Node::Image(entry.id.0), kind_of(entry.kind))))
@@ -220,11 +239,12 @@ impl Vfs {
             Node::Special(row) => {
                 if let Some((_, Special::Descriptors)) = ROWS.get(*row) {
                     let number = core::str::from_utf8(name).ok().and_then(|text| text.parse::<i32>().ok());
-                    let open = number.filter(|fd| format!("{fd}").as_bytes() == name && self.fds.get(*fd).is_ok());
+                    let open =
+                        number.filter(|fd| format!("{fd}").as_bytes() == name && self.fds.get(*fd).is_ok());
                     return Ok(open.map(|fd| (Node::Descriptor(fd), Kind::Link)));
                 }
                 let path = special::path(*row);
-                let mounted = self.mounts().into_iter().find(|(at, _)| below(at, path) == Some(name));
+                let mounted = self.mounts().into_iter().find(|(at, _)| special::is_entry(at, path, name));
                 if let Some((_, root)) = mounted {
                     return Ok(Some((Node::Ram(root.clone()), Kind::Dir)));
                 }
@@ -235,10 +255,11 @@ impl Vfs {
     }
 
     fn child_of_root(&self, name: &[u8]) -> Option<(Node, Kind)> {
-        if let Some((_, root)) = self.mounts().into_iter().find(|(path, _)| below(path, "") == Some(name)) {
+        if let Some((_, root)) = self.mounts().into_iter().find(|(path, _)| special::is_entry(path, "", name))
+        {
             return Some((Node::Ram(root.clone()), Kind::Dir));
         }
-        let row = ROWS.iter().position(|(path, _)| below(path, "") == Some(name))?;
+        let row = ROWS.iter().position(|(path, _)| special::is_entry(path, "", name))?;
         Some((Node::Special(row), special::kind(row)))
     }
 
@@ -258,7 +279,9 @@ impl Vfs {
                 }
                 None => self.root(),
             },
-            Node::Special(row) => special::parent(*row).map_or_else(|| self.root(), |row| Place::of(Node::Special(row))),
+            Node::Special(row) => {
+                special::parent(*row).map_or_else(|| self.root(), |row| Place::of(Node::Special(row)))
+            }
             Node::Descriptor(_) | Node::Open(_) => self.root(),
         }
     }
@@ -266,7 +289,9 @@ impl Vfs {
     /// Type of a node.
     pub fn kind(&self, node: &Node) -> Kind {
         match node {
-            Node::Image(id) => self.archive.entry(EntryId(*id)).map_or(Kind::File, |entry| kind_of(entry.kind)),
+            Node::Image(id) => {
+                self.archive.entry(EntryId(*id)).map_or(Kind::File, |entry| kind_of(entry.kind))
+            }
             Node::Ram(node) => node.kind(),
             Node::Special(row) => special::kind(*row),
             Node::Descriptor(_) => Kind::Link,
@@ -277,7 +302,9 @@ impl Vfs {
     fn target(&self, node: &Node) -> Result<Target, Errno> {
         if let Node::Descriptor(fd) = node {
             let file = self.fds.get(*fd).map_err(|_| Errno::ENOENT)?;
-            return Ok(Target::Place(file.place.clone().unwrap_or_else(|| Place::of(Node::Open(file.clone())))));
+            return Ok(Target::Place(
+                file.place.clone().unwrap_or_else(|| Place::of(Node::Open(file.clone()))),
+            ));
         }
         self.link_text(node).map(Target::Text)
     }
@@ -331,7 +358,8 @@ impl Vfs {
             names.push(name);
             at = dir;
         }
-        let mount = self.mounts().into_iter().find(|(_, root)| Rc::ptr_eq(root, &at)).map_or("", |(path, _)| path);
+        let mount =
+            self.mounts().into_iter().find(|(_, root)| Rc::ptr_eq(root, &at)).map_or("", |(path, _)| path);
         let mut path = mount.as_bytes().to_vec();
         for name in names.iter().rev() {
             path.push(b'/');
@@ -386,12 +414,6 @@ impl Vfs {
     }
 }
 
-/// The name of `path` in the directory `dir`, if it lies there directly.
-fn below<'a>(path: &'a str, dir: &str) -> Option<&'a [u8]> {
-    let name = path.strip_prefix(dir)?.strip_prefix('/')?;
-    (!name.is_empty() && !name.contains('/')).then_some(name.as_bytes())
-}
-
 fn describe(file: &OpenFile) -> Vec<u8> {
     let text = match file.anonymous_meta().kind() {
         Kind::Fifo | Kind::Socket => format!("{}:[{}]", file.label, file.anonymous_meta().number),
@@ -403,7 +425,13 @@ fn describe(file: &OpenFile) -> Vec<u8> {
 
 fn special_meta(row: usize) -> Meta {
     let path = special::path(row);
-    let device = if path.starts_with("/dev") { 5 } else if path.starts_with("/proc") { 6 } else { 7 };
+    let device = if path.starts_with("/dev") {
+        5
+    } else if path.starts_with("/proc") {
+        6
+    } else {
+        7
+    };
     let kind = special::kind(row);
     let permissions = match kind {
         Kind::Dir => 0o755,

@@ -242,8 +242,10 @@ impl SocketEnd {
         let peer_closed = incoming & linux::POLLHUP != 0 || !self.incoming.open.get();
         let peer_gone = self.outgoing.pipe.readers.get() == 0;
         let input = if peer_closed { linux::POLLIN | linux::POLLRDNORM | linux::POLLRDHUP } else { incoming };
-        let output = if peer_gone || !self.outgoing.open.get() { linux::POLLOUT } else { self.outgoing.ready() };
-        let hung_up = if peer_closed && (peer_gone || !self.outgoing.open.get()) { linux::POLLHUP } else { 0 };
+        let output =
+            if peer_gone || !self.outgoing.open.get() { linux::POLLOUT } else { self.outgoing.ready() };
+        let hung_up =
+            if peer_closed && (peer_gone || !self.outgoing.open.get()) { linux::POLLHUP } else { 0 };
         input | output | hung_up
     }
 

@@ -36,7 +36,7 @@ pub struct RamNode {
     mode: Cell<u32>,
     links: Cell<u32>,
     /// Directory and name where the node was linked last, for the paths that /proc shows and for `..`.
-    location: RefCell<Option<(Weak<RamNode>, Box<[u8]>)>>,
+    location: RefCell<Option<Location>>,
     accessed: Cell<Time>,
     modified: Cell<Time>,
     changed: Cell<Time>,
@@ -44,6 +44,8 @@ pub struct RamNode {
     share: Share,
     data: Data,
 }
+
+type Location = (Weak<RamNode>, Box<[u8]>);
 
 #[derive(Debug)]
 enum Data {
@@ -73,9 +75,14 @@ struct Entries {
 const MAX_FILE_BYTES: u64 = i64::MAX as u64;
 
 impl RamFs {
-    /// An empty file system.
-    pub fn new(space: &Rc<Space>) -> Self {
-        let root = RamNode::build(Share::empty(space), 1, Kind::Dir.bits() | 0o1777, Data::Dir(RefCell::default()));
+    /// An empty file system; `number` is that of its root.
+    pub fn new(space: &Rc<Space>, number: u64) -> Self {
+        let root = RamNode::build(
+            Share::empty(space),
+            number,
+            Kind::Dir.bits() | 0o1777,
+            Data::Dir(RefCell::default()),
+        );
         root.links.set(1);
         Self { root: Rc::new(root) }
     }
@@ -175,9 +182,7 @@ impl RamNode {
             Data::Link(target) => (target.len() as u64, 0),
         };
         let links = match &self.data {
-            Data::Dir(entries) if self.links.get() > 0 => {
-                2 + entries.borrow().dirs
-            }
+            Data::Dir(entries) if self.links.get() > 0 => 2 + entries.borrow().dirs,
             _ => self.links.get(),
         };
         Meta {
@@ -253,8 +258,15 @@ impl RamNode {
         while at < end {
             let within = (at % CHUNK as u64) as usize;
             let want = ((end - at) as usize).min(CHUNK - within);
-            let chunk = contents.chunks.get(&(at / CHUNK as u64)).map_or(&[][..], |chunk| chunk.get(within..).unwrap_or(&[]));
-            let piece = if chunk.is_empty() { &ZEROES[..want.min(ZEROES.len())] } else { &chunk[..want.min(chunk.len())] };
+            let chunk = contents
+                .chunks
+                .get(&(at / CHUNK as u64))
+                .map_or(&[][..], |chunk| chunk.get(within..).unwrap_or(&[]));
+            let piece = if chunk.is_empty() {
+                &ZEROES[..want.min(ZEROES.len())]
+            } else {
+                &chunk[..want.min(chunk.len())]
+            };
             match sink(piece) {
                 Ok(n) => {
                     at += n as u64;
@@ -309,7 +321,12 @@ impl RamNode {
     }
 
     /// A piece of the file with room for its first `len` bytes.
-    fn chunk<'a>(&self, contents: &'a mut Contents, index: u64, len: usize) -> Result<&'a mut Vec<u8>, Errno> {
+    fn chunk<'a>(
+        &self,
+        contents: &'a mut Contents,
+        index: u64,
+        len: usize,
+    ) -> Result<&'a mut Vec<u8>, Errno> {
         let chunk = contents.chunks.entry(index).or_default();
         if len > chunk.capacity() {
             let capacity = len.max(chunk.capacity() * 2).next_power_of_two().clamp(64, CHUNK);
@@ -468,13 +485,17 @@ impl RamNode {
     /// # Errors
     ///
     /// `ENOTDIR`.
-    pub fn list(&self, cookie: u64, visit: &mut dyn FnMut(&[u8], &RamNode, u64) -> bool) -> Result<(), Errno> {
+    pub fn list(
+        &self,
+        cookie: u64,
+        visit: &mut dyn FnMut(&[u8], &RamNode, u64) -> bool,
+    ) -> Result<(), Errno> {
         let entries = self.entries()?.borrow();
         for (at, name) in entries.by_cookie.range(cookie..) {
-            if let Some((_, node)) = entries.by_name.get(name) {
-                if !visit(name, node, at + 1) {
-                    break;
-                }
+            if let Some((_, node)) = entries.by_name.get(name)
+                && !visit(name, node, at + 1)
+            {
+                break;
             }
         }
         Ok(())

@@ -138,13 +138,20 @@ pub fn find(path: &str) -> Option<usize> {
     ROWS.iter().position(|(row, _)| *row == path)
 }
 
+/// Whether `path` is the entry `name`, which has no slash, of the directory `dir`.
+pub fn is_entry(path: &str, dir: &str, name: &[u8]) -> bool {
+    // Lengths first: this runs for every row at the start of every absolute path.
+    let path = path.as_bytes();
+    path.len() == dir.len() + 1 + name.len()
+        && path[dir.len()] == b'/'
+        && path.ends_with(name)
+        && path.starts_with(dir.as_bytes())
+}
+
 /// The row of a name in the directory of another row.
 pub fn child(dir: usize, name: &[u8]) -> Option<usize> {
     let (dir, _) = ROWS.get(dir)?;
-    ROWS.iter().position(|(row, _)| {
-        let below = row.strip_prefix(dir).and_then(|rest| rest.strip_prefix('/'));
-        below.is_some_and(|below| below.as_bytes() == name)
-    })
+    ROWS.iter().position(|(row, _)| is_entry(row, dir, name))
 }
 
 /// The row of the directory that holds a row; `None` for the rows right below the root.

@@ -104,7 +104,10 @@ pub fn sys_fcntl(args: &Args) -> SysResult {
     }
     match command {
         linux::F_DUPFD | linux::F_DUPFD_CLOEXEC => {
-            let min = usize::try_from(argument as i32).ok().filter(|&min| min < MAX_DESCRIPTORS).ok_or(Errno::EINVAL)?;
+            let min = usize::try_from(argument as i32)
+                .ok()
+                .filter(|&min| min < MAX_DESCRIPTORS)
+                .ok_or(Errno::EINVAL)?;
             duplicate(fd, command == linux::F_DUPFD_CLOEXEC, min)
         }
         linux::F_GETFD => vfs::with(|vfs| vfs.fds.close_on_exec(fd)).map(u64::from),
@@ -130,7 +133,9 @@ pub fn sys_fcntl(args: &Args) -> SysResult {
         }
         linux::F_GETOWN | linux::F_SETOWN | linux::F_GETSIG | linux::F_SETSIG => Ok(0),
         linux::F_GETPIPE_SZ | linux::F_SETPIPE_SZ => match &file.object {
-            Object::Pipe(_) if command == linux::F_SETPIPE_SZ && argument > PIPE_BYTES as u64 => Err(Errno::EPERM),
+            Object::Pipe(_) if command == linux::F_SETPIPE_SZ && argument > PIPE_BYTES as u64 => {
+                Err(Errno::EPERM)
+            }
             Object::Pipe(_) => Ok(PIPE_BYTES as u64),
             _ => Err(Errno::EBADF),
         },

@@ -127,7 +127,9 @@ pub fn sys_ftruncate(args: &Args) -> SysResult {
     let file = vfs::file(args.int(0))?;
     let size = offset(args.0[1])?;
     match &file.object {
-        Object::Ram(node) if file.is_writable() && node.kind() == Kind::File => node.set_size(size).map(|()| 0),
+        Object::Ram(node) if file.is_writable() && node.kind() == Kind::File => {
+            node.set_size(size).map(|()| 0)
+        }
         Object::Path => Err(Errno::EBADF),
         _ => Err(Errno::EINVAL),
     }
@@ -261,7 +263,9 @@ pub fn sys_sendfile(args: &Args) -> SysResult {
 pub fn sys_copy_file_range(args: &Args) -> SysResult {
     let from = vfs::file(args.int(0))?;
     let to = vfs::file(args.int(2))?;
-    let is_regular = |file: &OpenFile| matches!(&file.object, Object::Image(_)) || file.ram().is_some_and(|n| n.kind() == Kind::File);
+    let is_regular = |file: &OpenFile| {
+        matches!(&file.object, Object::Image(_)) || file.ram().is_some_and(|n| n.kind() == Kind::File)
+    };
     if args.uint(5) != 0 || !is_regular(&from) || !is_regular(&to) {
         return Err(Errno::EINVAL);
     }

@@ -101,7 +101,8 @@ pub fn sys_recvmsg(args: &Args) -> SysResult {
     let file = socket(args.int(0))?;
     let at = UserPtr::<net::msghdr>::new(args.0[1]);
     let mut message = at.read()?;
-    let n = receive(&file, UserBuffers::many(message.msg_iov as u64, message.msg_iovlen as u64)?, args.uint(2))?;
+    let n =
+        receive(&file, UserBuffers::many(message.msg_iov as u64, message.msg_iovlen as u64)?, args.uint(2))?;
     message.msg_namelen = 0;
     message.msg_controllen = 0;
     message.msg_flags = 0;

@@ -77,7 +77,11 @@ fn to_statx(meta: &Meta) -> linux::statx {
 
 /// Meta of a path, or of the descriptor itself for an empty one with AT_EMPTY_PATH.
 fn meta_at(dirfd: i32, path: u64, flags: u32) -> Result<Meta, Errno> {
-    let path = if path == 0 && flags & linux::AT_EMPTY_PATH != 0 { Default::default() } else { user::read_path(path)? };
+    let path = if path == 0 && flags & linux::AT_EMPTY_PATH != 0 {
+        Default::default()
+    } else {
+        user::read_path(path)?
+    };
     vfs::with(|vfs| {
         if path.is_empty() && flags & linux::AT_EMPTY_PATH != 0 {
             return meta_of_fd(vfs, dirfd);
@@ -96,9 +100,13 @@ fn meta_of_fd(vfs: &Vfs, fd: i32) -> Result<Meta, Errno> {
     Ok(vfs.file_meta(vfs.fds.get(fd)?))
 }
 
-/// Where a relative path starts; an absolute one asks nothing of the descriptor.
+/// Where a relative path starts; an absolute one asks nothing of the descriptor, and an empty one leads nowhere.
 pub(super) fn start_for(vfs: &Vfs, dirfd: i32, path: &[u8]) -> Result<vfs::Place, Errno> {
-    if path.first() == Some(&b'/') { Ok(vfs.root()) } else { vfs.start_of(dirfd) }
+    match path.first() {
+        None => Err(Errno::ENOENT),
+        Some(b'/') => Ok(vfs.root()),
+        Some(_) => vfs.start_of(dirfd),
+    }
 }
 
 /// stat(2).
@@ -132,7 +140,10 @@ pub fn sys_newfstatat(args: &Args) -> SysResult {
 /// statx(2).
 pub fn sys_statx(args: &Args) -> SysResult {
     let flags = args.uint(2);
-    let known = linux::AT_EMPTY_PATH | linux::AT_SYMLINK_NOFOLLOW | linux::AT_NO_AUTOMOUNT | linux::AT_STATX_SYNC_TYPE;
+    let known = linux::AT_EMPTY_PATH
+        | linux::AT_SYMLINK_NOFOLLOW
+        | linux::AT_NO_AUTOMOUNT
+        | linux::AT_STATX_SYNC_TYPE;
     if flags & !known != 0 {
         return Err(Errno::EINVAL);
     }
@@ -148,7 +159,11 @@ fn access_at(dirfd: i32, path: u64, wanted: u32, flags: u32) -> SysResult {
     vfs::with(|vfs| {
         let empty = path.is_empty() && flags & linux::AT_EMPTY_PATH != 0;
         let follow = if flags & linux::AT_SYMLINK_NOFOLLOW != 0 { Follow::No } else { Follow::Yes };
-        let place = if empty { vfs.start_of(dirfd)? } else { vfs.resolve(start_for(vfs, dirfd, &path)?, &path, follow)? };
+        let place = if empty {
+            vfs.start_of(dirfd)?
+        } else {
+            vfs.resolve(start_for(vfs, dirfd, &path)?, &path, follow)?
+        };
         let meta = vfs.meta(&place.node);
         let is_device = meta.kind() == Kind::Char;
         if wanted & linux::W_OK != 0 && !is_device {
@@ -226,9 +241,4 @@ pub fn sys_fstatfs(args: &Args) -> SysResult {
         };
         put_statfs(vfs, &node, args.0[1])
     })
-}
-
-/// The extended-attribute calls: no file system here has any, which Linux says so.
-pub fn sys_xattr(_: &Args) -> SysResult {
-    Err(Errno::EOPNOTSUPP)
 }
