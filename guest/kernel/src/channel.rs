@@ -9,7 +9,8 @@
 use alloc::vec::Vec;
 
 use hypercell_abi::frame::{
-    FrameKind, ENTER_HEADER_BYTES, EXIT_HEADER_BYTES, EnterHeader, ExitHeader, FrameHeader, Route, UnsupportedSyscall,
+    ENTER_HEADER_BYTES, EXIT_HEADER_BYTES, EnterHeader, ExitHeader, FRAME_HEADER_BYTES, FrameHeader, FrameKind, Route,
+    UnsupportedSyscall,
 };
 use hypercell_abi::limits::{MAX_FRAME_BYTES, MAX_OUTPUT_CHUNK_BYTES, MAX_UNSUPPORTED_SYSCALLS};
 use hypercell_abi::link::{CHUNK_BYTES, Tag};
@@ -306,7 +307,12 @@ pub fn device_write(frame: &[u8]) -> SysResult {
 pub fn device_read(to: &mut [u8]) -> SysResult {
     let outgoing = CHANNEL.with(|c| {
         let done = c.inbox_read >= c.inbox.len();
-        if done { core::mem::take(&mut c.outbox) } else { Vec::new() }
+        let mut frame = if done { core::mem::take(&mut c.outbox) } else { Vec::new() };
+        // The program's first frame answers Boot, which it never saw; and turns of the kernel may lie in between.
+        if let Some(field) = frame.get_mut(12..FRAME_HEADER_BYTES) {
+            field.copy_from_slice(&c.sequence.to_le_bytes());
+        }
+        frame
     });
     if !outgoing.is_empty() {
         flush_line();

@@ -32,6 +32,7 @@ struct Loaded {
 
 /// Loads `argv[0]` and runs it; a file that cannot be loaded ends the VM with a report.
 pub fn start(argv: &[&str], env: &[&str]) -> ! {
+    vfs::set_program(argv, env);
     match load_all(argv, env) {
         Ok((entry, stack)) => {
             let regs = Regs { rip: entry, rsp: stack, cs: 0x33, ss: 0x2b, rflags: 0x2, ..Regs::default() };

@@ -554,6 +554,11 @@ pub fn rss_bytes() -> u64 {
     u64::from(arch::state().frames_used.get()) * PAGE
 }
 
+/// Bytes that may still be committed: what /tmp may grow by.
+pub fn uncommitted_bytes() -> u64 {
+    MM.peek(|mm| mm.limit_bytes.saturating_sub(mm.committed_bytes + heap::bytes()))
+}
+
 /// Bytes of memory that the run may use.
 pub fn total_bytes() -> u64 {
     MM.peek(|mm| mm.limit_bytes.min(frames::available() * PAGE + rss_bytes()))

@@ -28,6 +28,7 @@ WARMED = 0x0105
 
 _MAGIC = 0x4C454348
 _VERSION = 1
+# Magic, version, kind, length of the body, and the sequence number, which the kernel fills in.
 _HEADER = struct.Struct("<IHHII")
 _FIRST_READ = 64 * 1024
 
@@ -38,7 +39,6 @@ class Channel:
     def __init__(self, device=DEVICE):
         self._device = device
         self._fd = None
-        self._sequence = 0
         # Bound here, so that a program that replaces them in `os` does not cut the line.
         self._read = os.read
         self._write = os.write
@@ -51,7 +51,7 @@ class Channel:
 
     def exchange(self, kind, body):
         """Sends a frame and returns `(kind, body)` of the host's answer."""
-        frame = _HEADER.pack(_MAGIC, _VERSION, kind, len(body), self._sequence) + body
+        frame = _HEADER.pack(_MAGIC, _VERSION, kind, len(body), 0) + body
         try:
             self._write(self._fd, frame)
         except OSError:
@@ -59,7 +59,7 @@ class Channel:
             self._open()
             self._write(self._fd, frame)
         answer = self._read(self._fd, _FIRST_READ)
-        magic, version, kind, length, self._sequence = _HEADER.unpack_from(answer)
+        magic, version, kind, length, _ = _HEADER.unpack_from(answer)
         if magic != _MAGIC or version != _VERSION:
             raise RuntimeError(f"frame of version {version} with magic {magic:#x} is not of this image")
         missing = _HEADER.size + length - len(answer)

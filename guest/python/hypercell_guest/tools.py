@@ -6,6 +6,18 @@ Before: runner. After: channel.
 from hypercell_guest.channel import TOOL_CALL
 from hypercell_guest.codec import encode
 
+# The host's name for arguments that do not fit the parameters: the caller's mistake, as for any function.
+ARGUMENT_ERROR = "ArgumentError"
+# Positional arguments travel under this key: only the host knows the names of the parameters.
+POSITIONAL = ""
+
+
+def _map_head(entries):
+    """Returns the CBOR head of a map: that of the number, with the major type of maps (RFC 8949, 3.1)."""
+    head = bytearray(encode(entries))
+    head[0] |= 0xA0
+    return bytes(head)
+
 
 class ToolError(RuntimeError):
     """A tool failed, was refused, or does not exist.
@@ -17,7 +29,7 @@ class ToolError(RuntimeError):
     """
 
     def __init__(self, tool, type, message):
-        super().__init__(f"tool {tool!r} failed: {type}: {message}")
+        super().__init__(f"tool {tool!r} failed: {type}: {message}" if message else f"tool {tool!r} failed: {type}")
         self.tool = tool
         self.type = type
         self.message = message
@@ -40,11 +52,15 @@ class Tools:
             raise TypeError(f"call_tool() needs the name of a tool as str, got {type(name).__name__}")
         call_id = self._next_id
         self._next_id = call_id + 1
-        body = b"\xa3bid" + encode(call_id) + b"dname" + encode(name) + b"dargs" + encode(arguments, f"{name}()")
+        encoded = [encode(key) + encode(value, key or "arguments") for key, value in arguments.items()]
+        args = _map_head(len(encoded)) + b"".join(encoded)
+        body = b"\xa3bid" + encode(call_id) + b"dname" + encode(name) + b"dargs" + args
         self._streams.flush()
         reply = self._channel.request(TOOL_CALL, body)
         error = reply.get("err")
         if error is not None:
+            if error["type"] == ARGUMENT_ERROR:
+                raise TypeError(error["msg"])
             raise ToolError(name, error["type"], error["msg"])
         return reply["ok"]
 
@@ -63,7 +79,7 @@ class Tools:
     def _function(self, name, doc):
         def tool(*positional, **arguments):
             if positional:
-                raise TypeError(f"{name}() takes keyword arguments only, as in {name}(key=value)")
+                arguments[POSITIONAL] = list(positional)
             return self.call(name, arguments)
 
         tool.__name__ = tool.__qualname__ = name

@@ -5,15 +5,10 @@
 #[cfg(not(test))]
 pub use crate::channel::{device_read, device_write, output, random, sleep_ns};
 #[cfg(not(test))]
-pub use crate::mm::{proc_maps, rss_bytes, total_bytes};
+pub use crate::mm::{proc_maps, rss_bytes, total_bytes, uncommitted_bytes};
 #[cfg(not(test))]
 pub use crate::time::{monotonic_ns, realtime_ns};
 
-/// Bytes that the run may still use.
-#[cfg(not(test))]
-pub fn uncommitted_bytes() -> u64 {
-    total_bytes().saturating_sub(rss_bytes())
-}
 
 #[cfg(test)]
 pub use stand_in::*;

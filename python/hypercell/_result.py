@@ -1,0 +1,99 @@
+"""What a run ends with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ._errors import GuestCodeError
+
+
+@dataclass(frozen=True)
+class GuestError:
+    """An exception that the submitted code did not catch.
+
+    Attributes:
+        type: Name of its class, such as `"ValueError"`.
+        message: Its text.
+        traceback: What CPython prints for it, with the line numbers and lines of the submitted code.
+        line: The innermost line of the submitted code that it passed through, from 1, or `None`.
+    """
+
+    type: str
+    message: str
+    traceback: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.traceback.rstrip("\n")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a run used.
+
+    Attributes:
+        wall_time_s: Seconds from start to end, tools included.
+        guest_time_s: Seconds inside the VM.
+        tool_calls: Calls of tools.
+        output_bytes: Bytes written to standard output and standard error.
+        memory_peak_bytes: Most bytes of memory the VM had of its own, beyond what it shares with its image.
+        turns: Times the VM was entered.
+        page_faults: Page faults the guest kernel answered.
+        syscalls: System calls of the guest's Python.
+    """
+
+    wall_time_s: float = 0.0
+    guest_time_s: float = 0.0
+    tool_calls: int = 0
+    output_bytes: int = 0
+    memory_peak_bytes: int = 0
+    turns: int = 0
+    page_faults: int = 0
+    syscalls: int = 0
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The outcome of one run.
+
+    Attributes:
+        value: Value of the last expression, or of `result` where the code sets it, as plain Python; `None` after an
+            error.
+        stdout: What the code wrote to standard output.
+        stderr: What the code wrote to standard error.
+        error: The exception that ended the code, or `None`.
+        exit_code: Status given to `sys.exit` or `os._exit`, or `None`.
+        usage: What the run used.
+        unsupported_syscalls: System calls that the guest kernel refused, by name, and how often.
+    """
+
+    value: Any = None
+    stdout: str = ""
+    stderr: str = ""
+    error: GuestError | None = None
+    exit_code: int | None = None
+    usage: Usage = field(default_factory=Usage)
+    unsupported_syscalls: dict[str, int] = field(default_factory=dict)
+
+    def raise_for_error(self) -> None:
+        """Raises the error of the submitted code, if it had one.
+
+        Raises:
+            GuestCodeError: The code raised an exception.
+        """
+        if self.error is not None:
+            raise GuestCodeError(self.error)
+
+
+def result_of(done: Any) -> RunResult:
+    """Makes a result of a native `Done`."""
+    return RunResult(
+        value=done.value,
+        stdout=done.stdout,
+        stderr=done.stderr,
+        error=None if done.error is None else GuestError(*done.error),
+        exit_code=done.exit_code,
+        usage=Usage(**done.usage),
+        unsupported_syscalls=dict(done.unsupported_syscalls),
+    )
