@@ -1,223 +1,435 @@
-"""Tools: functions of the caller that submitted code may call."""
+"""Tools: functions of the caller that submitted code may call, with their names, schemas and argument checks.
 
-from __future__ import annotations
+Guarantees: what a tool cannot take is refused before it is called, with a message that a model can act on; a tool
+that cannot be offered in full is refused when it is made. Never: calls a tool.
 
+Before: _sandbox. After: _schema.
+"""
+
+import dataclasses
+import functools
 import inspect
+import keyword
 import re
+import sys
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Union
+from typing import Any
 
-from ._errors import PolicyError
-from ._schema import ANY, ArgumentError, Kind, kind_of
+from hypercell._errors import PolicyError
+from hypercell._schema import (
+    Compiler,
+    JsonSchema,
+    Kind,
+    MismatchError,
+    UnsupportedTypeError,
+    described,
+    description_of,
+    shortened,
+)
 
-__all__ = ["ArgumentError", "Tool", "Tools", "collect_tools"]
-
-MAX_NAME_BYTES = 128
 MAX_TOOLS = 1024
-# Where the guest puts positional arguments of a call by name: it does not know the names of the parameters.
-POSITIONAL = ""
+MAX_TOOL_NAME_BYTES = 128
+MAX_TOOL_DESCRIPTION_BYTES = 64 * 1024
 
-Function = Callable[..., Any]
-Tools = Union[Iterable[Union[Function, "Tool"]], Mapping[str, Union[Function, "Tool"]]]
+# What is no identifier can still be called through call_tool; names such as `get-user` are common elsewhere.
+_NAME = re.compile(r"\w[\w.:/-]*")
+# Globals that the guest itself gives meaning to.
+_RESERVED_NAMES = frozenset({"call_tool", "ToolError", "result"})
+_DOC_ARGS = re.compile(r"^(args|arguments|parameters):\s*$", re.IGNORECASE)
+_DOC_SECTION = re.compile(r"^\S[^:]*:\s*$")
+_DOC_ARG = re.compile(r"^\*{0,2}(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
+
+
+class ArgumentError(TypeError):
+    """Arguments from the guest that a tool does not take. The message names the tool and the argument."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Parameter:
+    kind: Kind
+    is_required: bool
+    is_positional: bool
+    allows_none: bool
 
 
 class Tool:
-    """A function with the name, description and parameters that submitted code and a model see.
+    """A function that submitted code may call.
+
+    The JSON schema is made from the signature: annotations, defaults, `Annotated` descriptions, and the `Args` of a
+    Google-style docstring. What `functools.partial` binds stays fixed and is not offered to the guest.
 
     Args:
-        function: What runs on the host: a function, method, partial or callable object, sync or async. Parameters may be
-            annotated with plain types, `Annotated` (a text is the description), `Literal`, `Optional`, unions, enums,
-            collections, TypedDicts, dataclasses and pydantic models; arguments are checked against them.
-        name: Name of the tool; the function's own unless given.
-        description: What the tool does; the first paragraph of the docstring unless given.
+        function: What to call: a function, method, `functools.partial` or other callable, sync or async.
+        name: How submitted code names it, at most 128 bytes. Not given: the name of the function.
+        description: What it does, at most 64 KiB. Not given: the first paragraph of the docstring.
+
+    Attributes:
+        function: The callable as given.
+        name: Its name in the guest.
+        description: Its docstring in the guest.
+        schema: JSON schema of the arguments, an object.
+        is_async: Whether the result has to be awaited.
 
     Raises:
-        PolicyError: The function or its signature cannot be a tool.
+        PolicyError: The name is not usable, or a parameter cannot be offered to the guest.
+
+    Example:
+        >>> def add(a: int, b: int = 1) -> int:
+        ...     '''Adds two numbers.'''
+        ...     return a + b
+        >>> Tool(add).schema["properties"]["b"]
+        {'type': 'integer', 'default': 1}
     """
 
-    def __init__(self, function: Function, *, name: str | None = None, description: str | None = None) -> None:
+    __slots__ = ("_extra", "_parameters", "description", "function", "is_async", "name", "schema")
+
+    function: Callable[..., Any]
+    name: str
+    description: str
+    schema: JsonSchema
+    is_async: bool
+
+    def __init__(
+        self, function: Callable[..., Any], *, name: str | None = None, description: str | None = None
+    ) -> None:
         if not callable(function):
-            raise PolicyError(f"a tool must be callable, got {type(function).__name__}")
-        own = name if name is not None else _own_name(function)
-        self.name = _checked_name(own)
-        self.function = function
-        doc = inspect.getdoc(function) if description is None else description
-        if description is not None and not isinstance(description, str):
-            raise PolicyError(f"tool {self.name!r}: description must be str, got {type(description).__name__}")
-        self.description = _first_paragraph(doc or "")
-        called = inspect.unwrap(getattr(function, "func", function))
-        self.is_async = inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(
-            getattr(called, "__call__", None)  # noqa: B004: the method itself is what may be async
-        )
-        self._kinds, self._required, self._takes_more = self._parameters(doc or "")
+            raise PolicyError(f"a tool must be callable, got {shortened(function)}")
+        target = _target(function)
+        if name is None:
+            name = getattr(target, "__name__", None) or type(target).__name__
+            if not name.isidentifier():
+                raise PolicyError(f"a tool needs a name, as in {{'name': function}}: {name!r} is none")
+        _check_name(name)
+        doc = _docstring(function, target)
+        if description is None:
+            description = _first_paragraph(doc)
+        _check_description(name, description)
+        parameters, extra, schema = _read_signature(name, function, target, _argument_docs(doc))
+        for attribute, value in (
+            ("function", function),
+            ("name", name),
+            ("description", description),
+            ("schema", schema),
+            ("is_async", _is_async(function, target)),
+            ("_parameters", parameters),
+            ("_extra", extra),
+        ):
+            object.__setattr__(self, attribute, value)
 
-    @property
-    def schema(self) -> dict[str, Any]:
-        """JSON schema of the arguments: an object with a property for each parameter."""
-        return {
-            "type": "object",
-            "properties": {name: dict(kind.schema) for name, kind in self._kinds.items()},
-            "required": list(self._required),
-            "additionalProperties": self._takes_more,
-        }
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"cannot set {name!r}: a Tool does not change")
 
-    def bind(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Checks arguments from the guest and returns what the function is called with.
-
-        Raises:
-            ArgumentError: An argument is missing, unknown, given twice or of the wrong type.
-        """
-        given = dict(arguments)
-        names = list(self._kinds)
-        positional = given.pop(POSITIONAL, [])
-        if len(positional) > len(names):
-            raise ArgumentError(
-                f"{self.name}() takes {len(names)} arguments at most ({', '.join(names)}), got {len(positional)}"
-            )
-        for name, value in zip(names, positional, strict=False):
-            if name in given:
-                raise ArgumentError(f"{self.name}() got two values for argument {name!r}")
-            given[name] = value
-        known = f"its arguments are {', '.join(names)}" if names else "it takes no arguments"
-        for name in given:
-            if name not in self._kinds and not self._takes_more:
-                raise ArgumentError(f"{self.name}() has no argument {name!r}; {known}")
-        for name in self._required:
-            if name not in given:
-                raise ArgumentError(f"{self.name}() needs argument {name!r}; {known}")
-        return {
-            name: self._kinds.get(name, ANY).convert(value, f"{self.name}: argument {name!r}")
-            for name, value in given.items()
-        }
-
-    def _parameters(self, doc: str) -> tuple[dict[str, Kind], list[str], bool]:
-        try:
-            signature = inspect.signature(self.function)
-        except (TypeError, ValueError) as error:
-            raise PolicyError(f"tool {self.name!r} has no signature: {error}") from None
-        hints = self._hints()
-        described = _described_arguments(doc)
-        kinds: dict[str, Kind] = {}
-        required: list[str] = []
-        takes_more = False
-        for parameter in signature.parameters.values():
-            if parameter.kind is parameter.VAR_KEYWORD:
-                takes_more = True
-                continue
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
-                raise PolicyError(
-                    f"tool {self.name!r}: parameter {parameter.name!r} can be given by position only; "
-                    "tools are called with named arguments"
-                )
-            annotation = hints.get(parameter.name, parameter.annotation)
-            kind = self._kind(parameter.name, annotation)
-            if parameter.default is None and annotation is not parameter.empty:
-                kind = _or_none(kind)
-            if parameter.name in described and "description" not in kind.schema:
-                kind = Kind(kind.name, {**kind.schema, "description": described[parameter.name]}, kind.convert)
-            kinds[parameter.name] = kind
-            if parameter.default is parameter.empty:
-                required.append(parameter.name)
-        return kinds, required, takes_more
-
-    def _kind(self, parameter: str, annotation: Any) -> Kind:
-        if annotation is inspect.Parameter.empty:
-            return ANY
-        try:
-            return kind_of(annotation)
-        except TypeError as error:
-            raise PolicyError(f"tool {self.name!r}: parameter {parameter!r}: {error}") from None
-
-    def _hints(self) -> dict[str, Any]:
-        function: Any = getattr(self.function, "func", self.function)
-        if not inspect.isroutine(function):
-            function = type(function).__call__
-        try:
-            return typing.get_type_hints(inspect.unwrap(function), include_extras=True)
-        except Exception as error:
-            raise PolicyError(f"tool {self.name!r}: annotations cannot be resolved: {error}") from None
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"cannot delete {name!r}: a Tool does not change")
 
     def __repr__(self) -> str:
-        return f"Tool({self.name!r})"
+        return f"Tool({self.function!r}, name={self.name!r}, description={self.description!r})"
+
+    def bind(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Checks the arguments of a call and returns those to call the function with, by name.
+
+        Input is guest-controlled.
+
+        Args:
+            args: Arguments by name. Positional arguments stand under their numbers, "0" being the first.
+
+        Returns:
+            Keyword arguments, converted: a dict has become the dataclass or model of the annotation, and so on.
+
+        Raises:
+            ArgumentError: An argument is missing, unknown or of the wrong type.
+        """
+        bound = {}
+        for name, value in self._by_name(args).items():
+            parameter = self._parameters.get(name)
+            kind = self._extra if parameter is None else parameter.kind
+            if kind is None:
+                raise ArgumentError(f"{self.name}: unknown argument {_quoted(name)}; {self._known()}")
+            if value is None and parameter is not None and parameter.allows_none:
+                bound[name] = None
+                continue
+            try:
+                bound[name] = kind.check(value)
+            except MismatchError as error:
+                path = _quoted(name) + "".join(f"[{_quoted(step)}]" for step in reversed(error.trail))
+                raise ArgumentError(f"{self.name}: argument {path} {error.text}") from error
+        for name, parameter in self._parameters.items():
+            if parameter.is_required and name not in bound:
+                raise ArgumentError(f"{self.name}: missing argument {name!r}; {self._known()}")
+        return bound
+
+    def _by_name(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the arguments with each positional one under the name of its parameter."""
+        count = 0
+        while str(count) in args:
+            count += 1
+        if count == 0:
+            return dict(args)
+        names = [name for name, parameter in self._parameters.items() if parameter.is_positional]
+        if count > len(names):
+            raise ArgumentError(f"{self.name}: takes {len(names)} positional arguments, got {count}; {self._known()}")
+        named = {names[index]: args[str(index)] for index in range(count)}
+        for name, value in args.items():
+            if name in named:
+                raise ArgumentError(f"{self.name}: argument {name!r} is given twice, by position and by name")
+            if not (name.isdecimal() and name.isascii() and str(int(name[:8])) == name and int(name) < count):
+                named[name] = value
+        return named
+
+    def _known(self) -> str:
+        return f"it takes {', '.join(self._parameters) or 'none'}" + (" and any other" if self._extra else "")
 
 
-def collect_tools(tools: Tools) -> dict[str, Tool]:
-    """Returns tools by name.
+def collect_tools(tools: object) -> dict[str, Tool]:
+    """Returns the tools of a sandbox by name.
+
+    Args:
+        tools: `None`, an iterable of functions and `Tool` objects, or a mapping from names to them. A name in a mapping
+            takes the place of the one that a `Tool` has.
 
     Raises:
-        PolicyError: Something is no tool, two have one name, or there are too many.
+        PolicyError: Two tools have one name, there are more than 1024, or one of them is no tool.
     """
+    if tools is None:
+        return {}
+    if isinstance(tools, (str, bytes, Tool)) or (callable(tools) and not isinstance(tools, Iterable)):
+        raise PolicyError(f"tools must be a list of functions or a dict, got {shortened(tools)}")
+    if not isinstance(tools, Iterable):
+        raise PolicyError(f"tools must be a list of functions or a dict, got {shortened(tools)}")
+    entries: Iterable[tuple[object, object]]
+    entries = tools.items() if isinstance(tools, Mapping) else ((None, tool) for tool in tools)
     collected: dict[str, Tool] = {}
-    if isinstance(tools, (str, bytes)) or not isinstance(tools, Iterable):
-        raise PolicyError(f"tools must be a list or mapping of functions, got {type(tools).__name__}")
-    entries = tools.items() if isinstance(tools, Mapping) else ((None, entry) for entry in tools)
-    for name, entry in entries:
-        tool = _as_tool(name, entry)
+    for key, entry in entries:
+        tool = _tool_of(key, entry, is_named=isinstance(tools, Mapping))
         if tool.name in collected:
             raise PolicyError(f"two tools have the name {tool.name!r}")
+        if len(collected) >= MAX_TOOLS:
+            raise PolicyError(f"there are more than {MAX_TOOLS} tools")
         collected[tool.name] = tool
-    if len(collected) > MAX_TOOLS:
-        raise PolicyError(f"{len(collected)} tools exceed {MAX_TOOLS}")
     return collected
 
 
-def _as_tool(name: Any, entry: Any) -> Tool:
-    if not isinstance(entry, Tool):
-        return Tool(entry, name=_checked_name(name) if name is not None else None)
-    if name is None or name == entry.name:
-        return entry
-    return Tool(entry.function, name=name, description=entry.description)
+def _tool_of(key: object, entry: object, *, is_named: bool) -> Tool:
+    if is_named and not isinstance(key, str):
+        raise PolicyError(f"the name of a tool must be str, got {shortened(key)}")
+    name = key if isinstance(key, str) else None
+    if isinstance(entry, Tool):
+        return entry if name in (None, entry.name) else Tool(entry.function, name=name, description=entry.description)
+    if not callable(entry):
+        where = "a tool" if name is None else f"the tool {name!r}"
+        raise PolicyError(f"{where} must be callable, got {shortened(entry)}")
+    return Tool(entry, name=name)
 
 
-def _own_name(function: Any) -> Any:
-    for candidate in (function, getattr(function, "func", None), type(function)):
-        name = getattr(candidate, "__name__", None)
-        if isinstance(name, str):
-            return name
-    return None
-
-
-def _checked_name(name: Any) -> str:
+def _check_name(name: object) -> None:
     if not isinstance(name, str):
-        raise PolicyError(f"the name of a tool must be str, got {type(name).__name__}")
-    size = len(name.encode("utf-8", "surrogatepass"))
-    if not 0 < size <= MAX_NAME_BYTES:
-        raise PolicyError(f"the name of a tool must have 1 to {MAX_NAME_BYTES} bytes, {name[:40]!r} has {size}")
-    if name == "<lambda>" or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in name):
-        raise PolicyError(f"{name!r} cannot name a tool; give it a name with Tool(function, name=...)")
-    if name.startswith("__"):
-        raise PolicyError(f"{name!r} cannot name a tool: such names belong to Python")
-    return name
+        raise PolicyError(f"the name of a tool must be str, got {shortened(name)}")
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError:
+        raise PolicyError(f"the tool name {shortened(name)} is not valid Unicode") from None
+    if not 1 <= length <= MAX_TOOL_NAME_BYTES:
+        raise PolicyError(
+            f"the tool name {name[:40]!r} has {length} bytes, which is not from 1 to {MAX_TOOL_NAME_BYTES}"
+        )
+    if not (name.isidentifier() or _NAME.fullmatch(name)):
+        raise PolicyError(f"the tool name {name!r} must consist of letters, digits and _ . : / -")
+    if keyword.iskeyword(name):
+        raise PolicyError(f"the tool name {name!r} is a keyword of Python")
+    if name.startswith("__") and name.endswith("__"):
+        raise PolicyError(f"the tool name {name!r} is kept for Python itself")
+    if name in _RESERVED_NAMES:
+        raise PolicyError(f"the tool name {name!r} is one of the sandbox's own: {', '.join(sorted(_RESERVED_NAMES))}")
+
+
+def _check_description(name: str, description: object) -> None:
+    if not isinstance(description, str):
+        raise PolicyError(f"the description of tool {name!r} must be str, got {shortened(description)}")
+    try:
+        length = len(description.encode())
+    except UnicodeEncodeError:
+        raise PolicyError(f"the description of tool {name!r} is not valid Unicode") from None
+    if length > MAX_TOOL_DESCRIPTION_BYTES:
+        raise PolicyError(
+            f"the description of tool {name!r} has {length} bytes, which exceeds {MAX_TOOL_DESCRIPTION_BYTES}"
+        )
+
+
+def _target(function: Any) -> Any:
+    """Returns the callable that partial objects are made from."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def _code_owner(target: Any) -> Any:
+    """Returns the function that has the annotations of a callable."""
+    if isinstance(target, type):
+        owner = target.__init__ if target.__init__ is not object.__init__ else target.__new__
+    elif isinstance(target, (types.FunctionType, types.MethodType, types.BuiltinFunctionType)):
+        owner = target
+    else:
+        owner = target if hasattr(target, "__wrapped__") else getattr(type(target), "__call__", target)
+    return inspect.unwrap(getattr(owner, "__func__", owner))
+
+
+def _is_async(function: Any, target: Any) -> bool:
+    return any(
+        inspect.iscoroutinefunction(candidate)
+        for candidate in (function, target, getattr(type(target), "__call__", None))
+    )
+
+
+def _docstring(function: Any, target: Any) -> str:
+    if isinstance(target, (type, types.FunctionType, types.MethodType, types.BuiltinFunctionType)):
+        return inspect.getdoc(target) or ""
+    own = vars(target).get("__doc__") if hasattr(target, "__dict__") else None
+    return inspect.cleandoc(own) if isinstance(own, str) else inspect.getdoc(type(target).__call__) or ""
 
 
 def _first_paragraph(doc: str) -> str:
-    return doc.strip().split("\n\n")[0].strip()
-
-
-def _described_arguments(doc: str) -> dict[str, str]:
-    """Reads the `Args:` block of a Google-style docstring."""
-    described: dict[str, str] = {}
-    current = None
-    inside = False
+    lines = []
     for line in doc.splitlines():
-        if re.fullmatch(r"(Args|Arguments|Parameters):\s*", line):
-            inside = True
-        elif inside and line.strip() and not line.startswith(" "):
+        if not line.strip() or _DOC_ARGS.match(line):
             break
-        elif inside and (match := re.fullmatch(r" {2,4}(\w+)(?: \([^)]*\))?: (.*)", line)):
+        lines.append(line.strip())
+    return " ".join(lines)
+
+
+def _argument_docs(doc: str) -> dict[str, str]:
+    """Reads the `Args` section of a Google-style docstring."""
+    docs: dict[str, str] = {}
+    section: list[str] | None = None
+    for line in doc.splitlines():
+        if _DOC_ARGS.match(line):
+            section = []
+        elif section is not None:
+            if line and not line[0].isspace():
+                break
+            section.append(line)
+    if not section:
+        return docs
+    depth = min((len(line) - len(line.lstrip()) for line in section if line.strip()), default=0)
+    current = None
+    for line in section:
+        text = line.strip()
+        match = _DOC_ARG.match(text) if len(line) - len(line.lstrip()) == depth else None
+        if match:
             current = match[1]
-            described[current] = match[2].strip()
-        elif inside and current and line.strip():
-            described[current] += " " + line.strip()
-    return described
+            docs[current] = match[2]
+        elif text and current:
+            docs[current] = f"{docs[current]} {text}".strip()
+    return docs
 
 
-def _or_none(kind: Kind) -> Kind:
-    if kind is ANY or "None" in kind.name:
-        return kind
-    return Kind(
-        f"{kind.name} or None",
-        {"anyOf": [kind.schema, {"type": "null"}]},
-        lambda value, path: None if value is None else kind.convert(value, path),
+def _signature(name: str, function: Any) -> inspect.Signature | None:
+    options: dict[str, Any] = {}
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        # Names that do not exist are reported with their parameter, below.
+        options["annotation_format"] = annotationlib.Format.FORWARDREF
+    try:
+        return inspect.signature(function, **options)
+    except ValueError:
+        return None  # A builtin that does not tell. It checks its arguments by itself.
+    except Exception as error:
+        raise PolicyError(f"tool {name!r} has no readable signature: {type(error).__name__}: {error}") from error
+
+
+def _read_signature(
+    name: str, function: Any, target: Any, docs: dict[str, str]
+) -> tuple[dict[str, _Parameter], Kind | None, JsonSchema]:
+    signature = _signature(name, function)
+    compiler = Compiler()
+    if signature is None:
+        return {}, compiler.kind(Any), {"type": "object", "properties": {}, "required": [], "additionalProperties": True}
+    owner = _code_owner(target)
+    fixed = _fixed_names(function)
+    parameters: dict[str, _Parameter] = {}
+    properties: dict[str, JsonSchema] = {}
+    extra: Kind | None = None
+    for parameter in signature.parameters.values():
+        if parameter.name in fixed or _is_unreachable(name, parameter, owner):
+            continue
+        annotation, kind = _parameter_kind(name, parameter, owner, compiler)
+        if parameter.kind is parameter.VAR_KEYWORD:
+            extra = kind
+            continue
+        has_default = parameter.default is not parameter.empty
+        parameters[parameter.name] = _Parameter(
+            kind,
+            is_required=not has_default,
+            is_positional=parameter.kind is parameter.POSITIONAL_OR_KEYWORD,
+            allows_none=parameter.default is None,
+        )
+        properties[parameter.name] = described(
+            kind.schema,
+            description_of(annotation) or docs.get(parameter.name),
+            parameter.default if has_default else dataclasses.MISSING,
+        )
+    schema: JsonSchema = {
+        "type": "object",
+        "properties": properties,
+        "required": [key for key, parameter in parameters.items() if parameter.is_required],
+        "additionalProperties": (extra.schema or True) if extra else False,
+    }
+    if compiler.definitions:
+        schema["$defs"] = compiler.definitions
+    return parameters, extra, schema
+
+
+def _fixed_names(function: Any) -> set[str]:
+    names: set[str] = set()
+    while isinstance(function, functools.partial):
+        names.update(function.keywords)
+        function = function.func
+    return names
+
+
+def _is_unreachable(name: str, parameter: inspect.Parameter, owner: Any) -> bool:
+    """Says whether a parameter is left out; raises where the tool could not be called as it is meant to."""
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        raise PolicyError(
+            f"tool {name!r} takes *{parameter.name}, but arguments are passed by name: use a list parameter"
+        )
+    if parameter.kind is not parameter.POSITIONAL_ONLY:
+        return False
+    if parameter.default is not parameter.empty and not isinstance(owner, types.FunctionType):
+        return True
+    raise PolicyError(
+        f"tool {name!r} takes {parameter.name!r} by position only, but arguments are passed by name: remove the /"
     )
+
+
+def _parameter_kind(
+    name: str, parameter: inspect.Parameter, owner: Any, compiler: Compiler
+) -> tuple[Any, Kind]:
+    annotation = parameter.annotation
+    if annotation is parameter.empty:
+        return Any, compiler.kind(Any)
+    written = annotation if isinstance(annotation, str) else getattr(annotation, "__forward_arg__", annotation)
+    holder = types.SimpleNamespace(__annotations__={parameter.name: annotation})
+    names = {variable.__name__: variable for variable in getattr(owner, "__type_params__", ())}
+    try:
+        hints = typing.get_type_hints(holder, getattr(owner, "__globals__", {}), names, include_extras=True)
+        annotation = hints[parameter.name]
+    except Exception as error:
+        raise PolicyError(
+            f"tool {name!r}: the annotation of {parameter.name!r}, {written}, cannot be resolved:"
+            f" {type(error).__name__}: {error}"
+        ) from error
+    try:
+        return annotation, compiler.kind(annotation)
+    except UnsupportedTypeError as error:
+        raise PolicyError(
+            f"tool {name!r}: parameter {parameter.name!r}: {error}; functools.partial can fix its value"
+        ) from error
+
+
+def _quoted(step: object) -> str:
+    if isinstance(step, str) and len(step) <= 60:
+        return repr(step)
+    return repr(step) if isinstance(step, int) and abs(step) < 10**30 else shortened(step)
