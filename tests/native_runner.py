@@ -31,8 +31,9 @@ def run(source):
     try:
         record["value"] = _execute(source, main.__dict__)
     except SystemExit as exit_request:
-        record["error"] = _describe(exit_request)
         record["exit_code"] = _exit_code(exit_request)
+        # Leaving with status 0 is success.
+        record["error"] = _describe(exit_request) if record["exit_code"] else None
     except BaseException as error:
         record["error"] = _describe(error)
     return record

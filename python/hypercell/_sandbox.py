@@ -1,8 +1,19 @@
-"""The sandbox: one `run()` from the caller into the VM and back."""
+"""The sandbox: one `run()` from the caller into the VM and back.
+
+The caller's thread hands the run to a worker (`_worker`) and waits for its end, for the wall-time limit, or for somebody
+to stop it. The worker goes into the guest, runs the tools that the guest calls, and goes in again.
+
+Before: the caller. After: `_worker`, `_tools`, the native module.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import contextlib
 import inspect
+import keyword
+import os
 import threading
 import time
 import weakref
@@ -11,7 +22,10 @@ from types import TracebackType
 from typing import Any
 
 from ._errors import (
+    CodeLimitError,
+    CodeTypeError,
     GuestCrashError,
+    HypercellError,
     LimitError,
     PolicyError,
     ProtocolError,
@@ -28,25 +42,36 @@ from ._result import RunResult, result_of
 from ._tools import ArgumentError, Tool, Tools, collect_tools
 from ._worker import Job, Worker
 
-# A guest is stopped by the native side at its deadline; a little later this side takes over.
+# The native side stops a guest at its deadline; a little later this side takes over.
 _GRACE_S = 0.05
-# How long an interrupted guest may take to stop before its thread is left behind.
+# How long an interrupted guest may take to stop before its thread is left behind, and how often it is interrupted.
 _STOP_S = 2.0
+_REPEAT_S = 0.02
+# How long `close` waits for an idle worker to end.
+_JOIN_S = 0.2
+
+_TIME_IS_OVER = "the wall time is over"
+_CANCELLED = "cancelled by the caller"
+_CLOSED = "the sandbox was closed"
+_CALLER_LEFT = "the caller was interrupted"
+_EXITING = "the process ends"
 
 
 class Sandbox:
     """Runs Python in a fresh micro-VM, with the tools that it is given and nothing else.
 
-    Any thread may use a sandbox, one run at a time; the interpreter lock is free while the guest runs. A run starts from
-    the image, in a VM of its own, unless `keep_state` is set.
+    Any thread may use a sandbox, one run at a time; the interpreter lock is free while the guest runs. A run starts
+    from the image, in a VM of its own, unless `keep_state` is set.
 
         with Sandbox(tools=[list_users]) as box:
             result = box.run("len(list_users())")
             result.value
 
     Args:
-        tools: Functions, `Tool` objects, or a mapping of names to functions: what submitted code may call.
-        limits: Ceilings for each run.
+        tools: Functions, `Tool` objects, or a mapping of names to functions: what submitted code may call. Sync tools
+            run on a thread of the sandbox, with the context variables of whoever called `run`; async ones on an event
+            loop there, the same for all runs.
+        limits: Ceilings for each run; `Limits()` unless given.
         image: The interpreter to run; this one, without packages, unless given.
         keep_state: Whether globals stay from run to run, until `reset()`.
         on_audit: Called with a dict for each decision: runs, tool calls allowed and denied.
@@ -70,11 +95,13 @@ class Sandbox:
             raise PolicyError(f"limits must be Limits, got {type(limits).__name__}")
         if image is not None and not isinstance(image, Image):
             raise PolicyError(f"image must be an Image, got {type(image).__name__}")
+        if not isinstance(keep_state, bool):
+            raise PolicyError(f"keep_state must be bool, got {type(keep_state).__name__}")
         if on_audit is not None and not callable(on_audit):
             raise PolicyError(f"on_audit must be callable, got {type(on_audit).__name__}")
         self._tools: dict[str, Tool] = collect_tools(tools)
         self._limits = limits if limits is not None else Limits()
-        self._keep_state = bool(keep_state)
+        self._keep_state = keep_state
         module = native()
         chosen = image if image is not None else default_image()
         ceilings = {name: getattr(self._limits, name) for name in self._limits.__dataclass_fields__}
@@ -85,53 +112,72 @@ class Sandbox:
             audit=on_audit,
             **ceilings,
         )
+        self._call_class = module.ToolCall
         self._running = threading.Lock()
+        self._job: Job | None = None
         self._worker: Worker | None = None
         self._closed = False
         self._lost: str | None = None
+        _live.add(self)
 
-    def run(self, code: str, *, inputs: Mapping[str, Any] | None = None, filename: str = "<code>") -> RunResult:
+    @property
+    def closed(self) -> bool:
+        """Whether `close()` was called."""
+        return self._closed
+
+    def run(
+        self, code: str, *, inputs: Mapping[str, Any] | None = None, filename: str = "<code>"
+    ) -> RunResult:
         """Runs code to its end and returns what it ended with.
+
+        Ctrl-C stops the run and raises KeyboardInterrupt as usual. A tool that has not returned when the run must end
+        is left behind with its thread; Python cannot stop it. What a tool raises beyond `Exception`, such as
+        KeyboardInterrupt, stops the run and is raised here.
 
         Args:
             code: Python source.
-            inputs: Global names that the code finds set, and their values.
+            inputs: Global names that the code finds set, and their values; none unless given.
             filename: What tracebacks call the code.
 
         Returns:
             Value, output and, if the code raised, its error: an exception of the code is not raised here.
 
         Raises:
-            PolicyError: `code` is no text, holds NUL or lone surrogates, or is too long; an input has no name.
+            PolicyError: `code` is no text, holds NUL or lone surrogates, or is too long; a name of `inputs` is none.
             ValueNotSendableError: An input cannot cross.
             LimitError: The run passed a limit; `result` has what it wrote until then.
             GuestCrashError: The code killed its interpreter.
-            SandboxBusyError, SandboxClosedError, SandboxPoisonedError: The sandbox cannot run now.
+            ProtocolError: The guest broke the rules of the wire.
+            RunCancelledError: `cancel()` was called.
+            SandboxBusyError: Another thread runs something in this sandbox, or one of its own tools called this.
+            SandboxClosedError: The sandbox is closed, or was closed meanwhile.
+            SandboxPoisonedError: `keep_state` is set and the last run lost the state.
+            SandboxUnavailableError: No VM can be started.
         """
         self._check_code(code)
-        if not isinstance(filename, str):
-            raise PolicyError(f"filename must be str, got {type(filename).__name__}")
-        given = self._check_inputs(inputs)
+        _check_filename(filename)
+        given = _checked_inputs(inputs)
         if not self._running.acquire(blocking=False):
             raise SandboxBusyError("this sandbox runs something already; use one sandbox for each thread")
         try:
             self._check_usable()
             return self._run(code, filename, given)
         finally:
+            self._job = None
             self._running.release()
 
     def reset(self) -> None:
         """Drops kept state; the next run starts as the image does.
 
         Raises:
-            SandboxClosedError: The sandbox was closed.
+            SandboxClosedError: The sandbox is closed.
             SandboxBusyError: Something runs in it.
         """
+        if self._closed:
+            raise SandboxClosedError("the sandbox is closed")
         if not self._running.acquire(blocking=False):
             raise SandboxBusyError("this sandbox runs something already; it cannot be reset now")
         try:
-            if self._closed:
-                raise SandboxClosedError("this sandbox was closed")
             self._native.reset()
             self._lost = None
         finally:
@@ -141,22 +187,21 @@ class Sandbox:
         """Stops the run that is going on, from any thread; `run` then raises `RunCancelledError`.
 
         Returns:
-            Whether a run was going on.
+            Whether a run was going on. One that ends at this moment may still return its result.
         """
-        return bool(self._native.interrupt("cancelled by the caller"))
+        return self._stop(_CANCELLED)
 
     def close(self) -> None:
-        """Ends the sandbox and any run in it. May be called again."""
+        """Ends the sandbox and any run in it, which then raises `SandboxClosedError`. May be called again."""
         self._closed = True
-        self._native.interrupt("the sandbox was closed")
+        was_running = self._stop(_CLOSED)
         self._native.close()
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.stop()
+        if not was_running:
+            self._drop_worker(_JOIN_S)
 
     def __enter__(self) -> Sandbox:
         if self._closed:
-            raise SandboxClosedError("this sandbox was closed")
+            raise SandboxClosedError("the sandbox is closed")
         return self
 
     def __exit__(
@@ -170,145 +215,196 @@ class Sandbox:
 
     def _check_code(self, code: str) -> None:
         if not isinstance(code, str):
-            raise PolicyError(f"code must be str, got {type(code).__name__}")
+            raise CodeTypeError(f"code must be str, got {type(code).__name__}")
         if "\0" in code:
             raise PolicyError(f"code holds a NUL character at position {code.index(chr(0))}")
         try:
-            size = len(code.encode())
+            used = len(code.encode())
         except UnicodeEncodeError as error:
             raise PolicyError(f"code holds a lone surrogate at position {error.start}") from None
-        if size > self._limits.code_bytes:
-            raise PolicyError(f"code of {size} bytes exceeds {self._limits.code_bytes}")
-
-    def _check_inputs(self, inputs: Mapping[str, Any] | None) -> dict[str, Any]:
-        if inputs is None:
-            return {}
-        if not isinstance(inputs, Mapping):
-            raise PolicyError(f"inputs must be a mapping of names to values, got {type(inputs).__name__}")
-        for name in inputs:
-            if not isinstance(name, str):
-                raise PolicyError(f"inputs must have names of type str, got {name!r}")
-        return dict(inputs)
+        maximum = self._limits.code_bytes
+        if used > maximum:
+            raise CodeLimitError(
+                f"code of {used} bytes exceeds code_bytes, which is {maximum}",
+                limit="code_bytes",
+                used=used,
+                maximum=maximum,
+                unit="bytes",
+            )
 
     def _check_usable(self) -> None:
         if self._closed:
-            raise SandboxClosedError("this sandbox was closed")
+            raise SandboxClosedError("the sandbox is closed")
+        if _is_exiting:
+            raise SandboxClosedError("the sandbox cannot run anything while the process ends")
         if self._lost is not None:
-            raise SandboxPoisonedError(f"the kept state of this sandbox was lost ({self._lost}); call reset()")
+            raise SandboxPoisonedError(
+                f"the kept state of this sandbox is lost: {self._lost}; call reset() to start again"
+            )
 
     def _run(self, code: str, filename: str, inputs: dict[str, Any]) -> RunResult:
-        job = Job(lambda job: self._drive(job, code, filename, inputs))
-        wall_time_s = self._limits.wall_time_s
         started = time.monotonic()
-        worker = self._ready_worker()
-        worker.submit(job)
+        wall_time_s = self._limits.wall_time_s
+        deadline = None if wall_time_s is None else started + wall_time_s
+        job = Job(lambda job: self._drive(job, code, filename, inputs))
         try:
-            while not job.wait(None if wall_time_s is None else started + wall_time_s + _GRACE_S - time.monotonic()):
-                # Past the deadline: the native side stops a guest, but a tool has to be left behind.
-                self._native.interrupt("the wall time is over")
-                if job.tool is None and job.wait(_STOP_S):
-                    break
-                if self._leave_behind(job):
-                    raise self._time_limit(job, time.monotonic() - started)
+            self._job = job
+            if self._closed:
+                raise SandboxClosedError("the sandbox is closed")
+            self._ready_worker().submit(job)
+            self._wait(job, deadline)
         except BaseException:
-            if not job.wait(0):
-                self._native.interrupt("the caller was interrupted")
-                if job.tool is not None or not job.wait(_STOP_S):
-                    self._leave_behind(job)
-            if self._keep_state:
-                self._lost = "the run was interrupted"
+            self._end(job, _CALLER_LEFT)
+            self._lose("the run was interrupted")
             raise
-        return self._outcome(job)
+        finally:
+            if self._closed:
+                self._drop_worker()
+        return self._outcome(job, time.monotonic() - started)
 
-    def _outcome(self, job: Job) -> RunResult:
-        error = job.error
-        if error is None:
+    def _wait(self, job: Job, deadline: float | None) -> None:
+        """Waits until the job is done or left behind."""
+        while not job.is_done:
+            job.wait(None if deadline is None else deadline - time.monotonic())
+            if job.is_done:
+                return
+            if job.stop_reason is None:
+                if deadline is None or time.monotonic() < deadline:
+                    continue
+                if job.tool is None and job.wait(_GRACE_S):
+                    return
+            self._end(job, _TIME_IS_OVER)
+            return
+
+    def _end(self, job: Job, reason: str) -> None:
+        """Ends a job that goes on, or leaves it behind with the worker. Takes `_STOP_S` at most."""
+        until = time.monotonic() + _STOP_S
+        try:
+            while not job.is_done:
+                # Again each time: an interrupt before the guest's first turn does nothing.
+                job.stop(reason)
+                self._native.interrupt(reason)
+                if job.abandon() or time.monotonic() > until:
+                    break
+                job.wait(0)
+                job.wait(_REPEAT_S)
+        finally:
+            if not job.is_done:
+                self._drop_worker()
+                self._drop_guest()
+
+    def _outcome(self, job: Job, used_s: float) -> RunResult:
+        """Returns the result of a job that is done or left behind, or raises what it ended with."""
+        error, job.error = job.error, None
+        if job.is_done and error is None:
             result = result_of(job.value)
-            if self._keep_state and result.error is not None and result.error.message.startswith("os._exit("):
-                self._lost = "the interpreter exited"
+            if result.error is not None and result.error.type == "SystemExit" and not result.error.traceback:
+                self._lose(result.error.message)
             return result
-        if not isinstance(error, (PolicyError, ValueNotSendableError)) and self._keep_state:
-            self._lost = str(error)
+        if job.stop_reason is not None and (error is None or isinstance(error, RunCancelledError)):
+            error = self._stopped(job, used_s)
+        assert error is not None
+        if not isinstance(error, (PolicyError, ValueNotSendableError)):
+            self._lose(str(error))
         if isinstance(error, (LimitError, GuestCrashError, RunCancelledError, ProtocolError)):
             error.result = self._partial()
-        if self._closed:
-            raise SandboxClosedError("this sandbox was closed while it ran something") from error
-        raise error
+        try:
+            raise error
+        finally:
+            # A traceback that refers to itself would keep this sandbox alive.
+            del error
 
-    def _leave_behind(self, job: Job) -> bool:
-        left = job.abandon()
-        if left:
-            worker, self._worker = self._worker, None
-            if worker is not None:
-                worker.stop()
-        return left
-
-    def _time_limit(self, job: Job, used: float) -> TimeLimitError:
+    def _stopped(self, job: Job, used_s: float) -> HypercellError:
+        """Returns the error of a job that this side stopped."""
+        if job.stop_reason == _CLOSED:
+            return SandboxClosedError("the sandbox was closed while it ran something")
+        if job.stop_reason != _TIME_IS_OVER:
+            return RunCancelledError(f"the run was cancelled: {job.stop_reason}")
         maximum = self._limits.wall_time_s or 0.0
-        where = f"tool {job.tool!r} had not returned" if job.tool is not None else "the guest did not stop"
+        where = "the guest did not stop" if job.tool is None else f"tool {job.tool!r} had not returned"
         error = TimeLimitError(
-            f"the run took {used:.2f} s, more than {maximum:g} s: {where}",
+            f"the run took {used_s:.3f} s, which exceeds wall_time_s, which is {maximum:g} s: {where}",
             limit="wall_time_s",
-            used=used,
+            used=used_s,
             maximum=maximum,
             unit="s",
         )
         error.tool = job.tool
-        error.result = self._partial()
         return error
 
     def _partial(self) -> RunResult | None:
         done = self._native.partial()
         return None if done is None else result_of(done)
 
+    def _lose(self, why: str) -> None:
+        if self._keep_state:
+            self._lost = why
+
+    def _stop(self, reason: str) -> bool:
+        job = self._job
+        if job is None:
+            return False
+        job.stop(reason)
+        self._native.interrupt(reason)
+        return True
+
     def _ready_worker(self) -> Worker:
         worker = self._worker
         if worker is None or not worker.is_ours:
-            worker = self._worker = Worker("hypercell-worker")
+            worker = self._worker = Worker()
             weakref.finalize(self, worker.stop).atexit = False
         return worker
 
+    def _drop_worker(self, join_s: float = 0) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
+            if join_s:
+                worker.join(join_s)
+
+    def _drop_guest(self) -> None:
+        # Whoever is in the guest still, or closed it, drops it.
+        with contextlib.suppress(SandboxBusyError, SandboxClosedError):
+            self._native.reset()
+
     def _drive(self, job: Job, code: str, filename: str, inputs: dict[str, Any]) -> Any:
         """Takes the run from tool call to tool call to its end. Runs on the worker."""
-        call_class = native().ToolCall
         step = self._native.start(code, filename, inputs)
-        while isinstance(step, call_class):
+        while isinstance(step, self._call_class):
             step = self._answer(job, step)
         return step
 
     def _answer(self, job: Job, call: Any) -> Any:
-        job.tool = call.name
+        """Runs a tool and tells the guest what came of it. Runs on the worker."""
+        if not job.enter_tool(call.name):
+            # Stopped before the guest's first turn could be interrupted: now it can.
+            self._native.interrupt(job.stop_reason or _CANCELLED)
+            return self._native.resume_err(call.id, "RunCancelledError", "the run was stopped")
+        reply = value = None
         try:
             value = self._call_tool(job, call)
         except ArgumentError as error:
-            reply = ("ArgumentError", str(error))
-        except Exception as error:
+            reply = ("ArgumentError", _text_of(error))
+        except (Exception, asyncio.CancelledError) as error:
             reply = (type(error).__name__, _text_of(error))
         except BaseException:
-            self._native.interrupt(f"tool {call.name} stopped the run")
+            job.leave_tool()
+            self._drop_guest()
             raise
-        else:
-            job.tool = None
-            if job.is_abandoned:
-                raise RunCancelledError("the run was left behind")
-            try:
-                return self._native.resume_ok(call.id, value)
-            except ValueNotSendableError as error:
-                reply = ("ValueNotSendableError", str(error))
-        job.tool = None
-        if job.is_abandoned:
-            raise RunCancelledError("the run was left behind")
-        return self._native.resume_err(call.id, *reply)
+        job.leave_tool()
+        try:
+            if reply is None:
+                try:
+                    return self._native.resume_ok(call.id, value)
+                except ValueNotSendableError as error:
+                    reply = ("ValueNotSendableError", str(error))
+            return self._native.resume_err(call.id, *reply)
+        except TimeLimitError as error:
+            if error.tool is None and self._is_over(job):
+                error.tool = call.name
+            raise
 
     def _call_tool(self, job: Job, call: Any) -> Any:
         tool = self._tools[call.name]
         returned = tool.function(**tool.bind(call.args))
-        return job.run_async(returned) if inspect.iscoroutine(returned) else returned
-
-
-def _text_of(error: Exception) -> str:
-    try:
-        text = str(error)
-    except Exception:
-        return "<exception str() failed>"
-    return text.encode("utf-8", "backslashreplace").decode()
+        return job.run_async(returned) if inspect.isawaitable(returned) else returned

@@ -1,99 +1,170 @@
 """The thread on which a sandbox's runs and its tools execute, so that either can be left behind at the time limit.
 
-A hand-off costs about 60 us a run. The caller waits on a lock, which Ctrl-C interrupts; a tool that never returns keeps
+A hand-off costs about 60 us a run. The caller waits on a lock, which Ctrl-C interrupts. A tool that never returns keeps
 its thread, a daemon, and the sandbox goes on with another.
+
+A job is in the guest, in a tool, or done. It changes between them under one lock, so that exactly one side goes on after
+it was left behind: a job left in a tool never touches the guest again.
+
+Before: `_sandbox`, on the caller's thread. After: the native module and the tools, on the worker's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import os
 import queue
 import threading
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Awaitable, Callable
 from typing import Any
+
+# How long a cancelled async tool may take to clean up before it is left behind.
+_CLEANUP_S = 0.25
+
+
+class LeftBehind(BaseException):
+    """Nobody waits for this job any more; its thread ends without touching the guest."""
 
 
 class Job:
-    """One piece of work for the worker, and its outcome."""
+    """One run on the worker: its phase, its outcome, and the way to stop it from other threads."""
 
     def __init__(self, work: Callable[[Job], Any]) -> None:
         self._work = work
         self._context = contextvars.copy_context()
-        self._finished = threading.Lock()
-        self._finished.acquire()
         self._guard = threading.Lock()
-        self._abandoned = False
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake = threading.Lock()
+        self._wake.acquire()
+        self._worker: Worker | None = None
         self._task: asyncio.Task[Any] | None = None
-        self.tool: str | None = None
+        self._cancelled_at = 0.0
+        self._is_abandoned = False
+        self.is_done = False
         self.value: Any = None
         self.error: BaseException | None = None
+        # Name of the tool that is running, or was running when the job was left behind.
+        self.tool: str | None = None
+        # Why the job has to stop; the first reason holds.
+        self.stop_reason: str | None = None
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Waits for the end of the job, or for a stop, which ends the wait once.
+
+        Args:
+            timeout_s: Longest wait in seconds; `None` is for ever.
+
+        Returns:
+            Whether the job is done.
+        """
+        if not self.is_done:
+            self._wake.acquire(timeout=-1 if timeout_s is None else min(max(0.0, timeout_s), threading.TIMEOUT_MAX))
+        return self.is_done
+
+    def stop(self, reason: str) -> None:
+        """Asks the job to stop: cancels an async tool, starts no other tool, and wakes up who waits."""
+        with self._guard:
+            if self.stop_reason is None:
+                self.stop_reason = reason
+            self._cancel_task()
+            self._notify()
+
+    def abandon(self) -> bool:
+        """Leaves a job behind whose tool does not return; returns whether it is left behind.
+
+        A job in the guest is not: whoever interrupts the guest need not wait long. An async tool has some time to clean
+        up after `stop`.
+        """
+        with self._guard:
+            if self.is_done or self.tool is None:
+                return False
+            if self._task is not None and time.monotonic() < self._cancelled_at + _CLEANUP_S:
+                return False
+            self._is_abandoned = True
+            return True
+
+    def enter_tool(self, name: str) -> bool:
+        """Notes that a tool starts; returns False if it must not, because the job was stopped. Called by the worker."""
+        with self._guard:
+            if self.stop_reason is not None:
+                return False
+            self.tool = name
+            return True
+
+    def leave_tool(self) -> None:
+        """Notes that the tool returned. Called by the worker.
+
+        Raises:
+            LeftBehind: Too late.
+        """
+        with self._guard:
+            if self._is_abandoned:
+                raise LeftBehind
+            self.tool = None
+
+    def run_async(self, awaitable: Awaitable[Any]) -> Any:
+        """Runs an awaitable on the worker's event loop; `stop` cancels it. Called by the worker."""
+        assert self._worker is not None
+        return self._worker.loop().run_until_complete(self._await(awaitable))
 
     def execute(self, worker: Worker) -> None:
         """Does the work in the context of the thread that asked for it. Called by the worker."""
         self._worker = worker
+        value, error = None, None
         try:
-            self.value = self._context.run(self._work, self)
-        except BaseException as error:
-            self.error = error
+            value = self._context.run(self._work, self)
+        except BaseException as raised:
+            # Whoever waits raises it; the frames of this thread would keep the job alive.
+            error = raised
+        with self._guard:
+            if not self._is_abandoned:
+                self.value, self.error, self.is_done = value, error, True
+            self._notify()
+
+    async def _await(self, awaitable: Awaitable[Any]) -> Any:
+        with self._guard:
+            self._task = asyncio.current_task()
+            if self.stop_reason is not None:
+                self._cancel_task()
+        try:
+            return await awaitable
         finally:
-            self._finished.release()
-
-    def wait(self, seconds: float | None) -> bool:
-        """Waits for the end, at most so long; returns whether it came."""
-        if not self._finished.acquire(timeout=-1 if seconds is None else max(0.0, seconds)):
-            return False
-        self._finished.release()
-        return True
-
-    def abandon(self) -> bool:
-        """Leaves the work behind; returns whether that came before its end."""
-        with self._guard:
-            self._abandoned = True
-            if self._task is not None and self._loop is not None:
-                self._loop.call_soon_threadsafe(self._task.cancel)
-        return not self.wait(0)
-
-    @property
-    def is_abandoned(self) -> bool:
-        """Whether nobody waits for this work any more."""
-        with self._guard:
-            return self._abandoned
-
-    def run_async(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Runs a coroutine on the worker's event loop; `abandon` cancels it."""
-        loop = self._worker.loop()
-
-        async def guarded() -> Any:
-            task = asyncio.current_task()
             with self._guard:
-                self._loop, self._task = loop, task
-                if self._abandoned and task is not None:
-                    task.cancel()
-            try:
-                return await coroutine
-            finally:
-                with self._guard:
-                    self._task = None
+                self._task = None
 
-        return loop.run_until_complete(guarded())
+    def _cancel_task(self) -> None:
+        if self._task is not None and not self._cancelled_at:
+            self._cancelled_at = time.monotonic()
+            # The loop is closed if the task's thread ended meanwhile.
+            with contextlib.suppress(RuntimeError):
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+
+    def _notify(self) -> None:
+        if self._wake.locked():
+            self._wake.release()
 
 
 class Worker:
-    """A daemon thread that executes jobs one after the other."""
+    """A daemon thread that executes jobs one after the other, with an event loop for async tools."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = os.getpid()
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="hypercell-worker", daemon=True)
+        self._thread.start()
 
     @property
     def is_ours(self) -> bool:
         """Whether the thread exists in this process: a forked child has none of its parent's."""
         return self._process == os.getpid()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the calling thread is this worker's."""
+        return self._thread is threading.current_thread()
 
     def submit(self, job: Job) -> None:
         """Hands a job over."""
@@ -103,6 +174,11 @@ class Worker:
         """Ends the thread after what it does now."""
         self._jobs.put(None)
 
+    def join(self, timeout_s: float) -> None:
+        """Waits for the end of the thread, at most so many seconds."""
+        if self.is_ours and not self.is_current:
+            self._thread.join(timeout_s)
+
     def loop(self) -> asyncio.AbstractEventLoop:
         """Returns the event loop of this worker's async tools. Called on its own thread."""
         if self._loop is None:
@@ -110,12 +186,27 @@ class Worker:
         return self._loop
 
     def _run(self) -> None:
-        while True:
-            job = self._jobs.get()
-            if job is None:
-                break
-            job.execute(self)
-            # A job holds the sandbox; an idle worker must not.
-            del job
-        if self._loop is not None:
-            self._loop.close()
+        try:
+            while True:
+                job = self._jobs.get()
+                if job is None:
+                    break
+                job.execute(self)
+                # A job holds the sandbox; an idle worker must not.
+                del job
+        finally:
+            if self._loop is not None:
+                _close(self._loop)
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """Closes a loop as `asyncio.run` does: what tools left running in it is cancelled."""
+    try:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()

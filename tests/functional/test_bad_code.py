@@ -33,7 +33,7 @@ def test_code_above_the_ceiling_is_refused(sandbox):
         ("  x = 1", "IndentationError", 1),
         ("if True:\n        x = 1\n\ty = 2", "TabError", 3),
         ("return 5", "SyntaxError", 1),
-        ("\n\nawait f()", "SyntaxError", 3),
+        ("\n\nasync with x: pass\nyield", "SyntaxError", 4),
         ("yield 1", "SyntaxError", 1),
         ("break", "SyntaxError", 1),
         ("nonlocal x", "SyntaxError", 1),

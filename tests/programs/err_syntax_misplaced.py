@@ -4,4 +4,4 @@ def f():
     return 1
 
 
-await f()
+return f()

@@ -24,4 +24,4 @@ except OverflowError as error:
 swapped = array("H", [1, 256])
 swapped.byteswap()
 grid = memoryview(bytes(range(6))).cast("B", (2, 3))
-[bytes(data), swapped.tolist(), grid.tolist(), grid[1, 2], bytearray(b"a,b").split(b",")]
+[bytes(data), swapped.tolist(), grid.tolist(), grid[1, 2], [bytes(part) for part in bytearray(b"a,b").split(b",")]]

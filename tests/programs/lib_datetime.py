@@ -16,4 +16,4 @@ for bad in (lambda: date(2023, 2, 29), lambda: datetime.strptime("x", "%Y"), lam
     except (ValueError, TypeError, OverflowError) as error:
         messages.append(f"{type(error).__name__}: {error}")
 print("\n".join(messages))
-[leap, moment, datetime(1, 1, 1), time(23, 59, 59, 999999), time(1, tzinfo=timezone.utc), span, timedelta(-1, 5, 7)]
+[leap, moment.replace(tzinfo=timezone(timedelta(hours=-5))), datetime(1, 1, 1), time(23, 59, 59, 999999), time(1, tzinfo=timezone.utc), span, timedelta(-1, 5, 7)]

@@ -13,7 +13,7 @@ from hypercell_guest.codec import decode
 
 DEVICE = "/dev/hypercell"
 # Programs that close every descriptor they can think of rarely think of this one.
-DEVICE_FD = 1000
+DEVICE_FD = 1021
 
 RUN_REQUEST = 0x0001
 TOOL_REPLY = 0x0002

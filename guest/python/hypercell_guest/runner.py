@@ -110,14 +110,11 @@ def execute(code, filename, names):
 
 
 def exit_status(error):
-    """Returns the status that CPython would exit with, and prints what it would print."""
+    """Returns the status that CPython would exit with; a text, which it would print, is the error's message."""
     code = error.code
     if code is None:
         return 0
-    if isinstance(code, int):
-        return int(code) & 0xFF
-    print(code, file=sys.stderr)
-    return 1
+    return int(code) & 0xFF if isinstance(code, int) else 1
 
 
 def reseed(seed):

@@ -83,7 +83,8 @@ class Streams:
     def __init__(self, channel):
         self._outputs = (Output(channel, 1), Output(channel, 2))
         self.stdin = open(os.devnull, encoding="utf-8")
-        self.stdout = _text(self._outputs[0], "strict", "<stdout>")
+        # As CPython chooses for the C.UTF-8 locale of the guest.
+        self.stdout = _text(self._outputs[0], "surrogateescape", "<stdout>")
         self.stderr = _text(self._outputs[1], "backslashreplace", "<stderr>")
 
     def install(self):
