@@ -6,6 +6,8 @@ that cannot be offered in full is refused when it is made. Never: calls a tool.
 Before: _sandbox. After: _schema.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import inspect
@@ -17,21 +19,17 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from hypercell._errors import PolicyError
-from hypercell._schema import (
-    Compiler,
-    JsonSchema,
-    Kind,
-    MismatchError,
-    UnsupportedTypeError,
-    described,
-    description_of,
-    shortened,
-)
+from ._errors import PolicyError
+from ._kinds import ANY, JsonSchema, Kind, MismatchError, first_line, shortened
+from ._schema import Compiler, UnsupportedTypeError, description_of, with_description
+
+__all__ = ["ArgumentError", "Tool", "Tools", "collect_tools"]
 
 MAX_TOOLS = 1024
 MAX_TOOL_NAME_BYTES = 128
 MAX_TOOL_DESCRIPTION_BYTES = 64 * 1024
+# Where the guest puts the positional arguments of a call, as a list: only the host knows the parameters.
+POSITIONAL = ""
 
 # What is no identifier can still be called through call_tool; names such as `get-user` are common elsewhere.
 _NAME = re.compile(r"\w[\w.:/-]*")
@@ -40,6 +38,9 @@ _RESERVED_NAMES = frozenset({"call_tool", "ToolError", "result"})
 _DOC_ARGS = re.compile(r"^(args|arguments|parameters):\s*$", re.IGNORECASE)
 _DOC_SECTION = re.compile(r"^\S[^:]*:\s*$")
 _DOC_ARG = re.compile(r"^\*{0,2}(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
+
+
+Function = Callable[..., Any]
 
 
 class ArgumentError(TypeError):
@@ -90,6 +91,8 @@ class Tool:
     description: str
     schema: JsonSchema
     is_async: bool
+    _parameters: dict[str, _Parameter]
+    _extra: Kind | None
 
     def __init__(
         self, function: Callable[..., Any], *, name: str | None = None, description: str | None = None
@@ -102,7 +105,7 @@ class Tool:
             if not name.isidentifier():
                 raise PolicyError(f"a tool needs a name, as in {{'name': function}}: {name!r} is none")
         _check_name(name)
-        doc = _docstring(function, target)
+        doc = _docstring(target)
         if description is None:
             description = _first_paragraph(doc)
         _check_description(name, description)
@@ -127,31 +130,29 @@ class Tool:
     def __repr__(self) -> str:
         return f"Tool({self.function!r}, name={self.name!r}, description={self.description!r})"
 
-    def bind(self, args: Mapping[str, Any]) -> dict[str, Any]:
+    def bind(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Checks the arguments of a call and returns those to call the function with, by name.
 
         Input is guest-controlled.
 
         Args:
-            args: Arguments by name. Positional arguments stand under their numbers, "0" being the first.
+            arguments: Arguments by name; positional ones stand as a list under "".
 
         Returns:
             Keyword arguments, converted: a dict has become the dataclass or model of the annotation, and so on.
 
         Raises:
-            ArgumentError: An argument is missing, unknown or of the wrong type.
+            ArgumentError: An argument is missing, unknown, given twice or of the wrong type.
         """
         bound = {}
-        for name, value in self._by_name(args).items():
+        for name, value in self._by_name(arguments).items():
             parameter = self._parameters.get(name)
             kind = self._extra if parameter is None else parameter.kind
             if kind is None:
                 raise ArgumentError(f"{self.name}: unknown argument {_quoted(name)}; {self._known()}")
-            if value is None and parameter is not None and parameter.allows_none:
-                bound[name] = None
-                continue
             try:
-                bound[name] = kind.check(value)
+                is_default = value is None and parameter is not None and parameter.allows_none
+                bound[name] = None if is_default else kind.check(value)
             except MismatchError as error:
                 path = _quoted(name) + "".join(f"[{_quoted(step)}]" for step in reversed(error.trail))
                 raise ArgumentError(f"{self.name}: argument {path} {error.text}") from error
@@ -160,29 +161,33 @@ class Tool:
                 raise ArgumentError(f"{self.name}: missing argument {name!r}; {self._known()}")
         return bound
 
-    def _by_name(self, args: Mapping[str, Any]) -> dict[str, Any]:
+    def _by_name(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the arguments with each positional one under the name of its parameter."""
-        count = 0
-        while str(count) in args:
-            count += 1
-        if count == 0:
-            return dict(args)
+        named = dict(arguments)
+        positional = named.pop(POSITIONAL, ())
+        if not isinstance(positional, (list, tuple)):
+            raise ArgumentError(
+                f"{self.name}: positional arguments must be list, got {shortened(positional)}"
+            )
         names = [name for name, parameter in self._parameters.items() if parameter.is_positional]
-        if count > len(names):
-            raise ArgumentError(f"{self.name}: takes {len(names)} positional arguments, got {count}; {self._known()}")
-        named = {names[index]: args[str(index)] for index in range(count)}
-        for name, value in args.items():
+        if len(positional) > len(names):
+            raise ArgumentError(
+                f"{self.name}: takes at most {len(names)} positional arguments, got {len(positional)}; {self._known()}"
+            )
+        for name, value in zip(names, positional, strict=False):
             if name in named:
                 raise ArgumentError(f"{self.name}: argument {name!r} is given twice, by position and by name")
-            if not (name.isdecimal() and name.isascii() and str(int(name[:8])) == name and int(name) < count):
-                named[name] = value
+            named[name] = value
         return named
 
     def _known(self) -> str:
         return f"it takes {', '.join(self._parameters) or 'none'}" + (" and any other" if self._extra else "")
 
 
-def collect_tools(tools: object) -> dict[str, Tool]:
+Tools = Iterable[Function | Tool] | Mapping[str, Function | Tool]
+
+
+def collect_tools(tools: Tools | None) -> dict[str, Tool]:
     """Returns the tools of a sandbox by name.
 
     Args:
@@ -194,11 +199,9 @@ def collect_tools(tools: object) -> dict[str, Tool]:
     """
     if tools is None:
         return {}
-    if isinstance(tools, (str, bytes, Tool)) or (callable(tools) and not isinstance(tools, Iterable)):
-        raise PolicyError(f"tools must be a list of functions or a dict, got {shortened(tools)}")
-    if not isinstance(tools, Iterable):
-        raise PolicyError(f"tools must be a list of functions or a dict, got {shortened(tools)}")
-    entries: Iterable[tuple[object, object]]
+    if isinstance(tools, (str, bytes)) or not isinstance(tools, Iterable):
+        raise PolicyError(f"tools must be a list of functions or a dict of them, got {shortened(tools)}")
+    entries: Iterable[tuple[Any, Any]]
     entries = tools.items() if isinstance(tools, Mapping) else ((None, tool) for tool in tools)
     collected: dict[str, Tool] = {}
     for key, entry in entries:
@@ -216,7 +219,11 @@ def _tool_of(key: object, entry: object, *, is_named: bool) -> Tool:
         raise PolicyError(f"the name of a tool must be str, got {shortened(key)}")
     name = key if isinstance(key, str) else None
     if isinstance(entry, Tool):
-        return entry if name in (None, entry.name) else Tool(entry.function, name=name, description=entry.description)
+        return (
+            entry
+            if name in (None, entry.name)
+            else Tool(entry.function, name=name, description=entry.description)
+        )
     if not callable(entry):
         where = "a tool" if name is None else f"the tool {name!r}"
         raise PolicyError(f"{where} must be callable, got {shortened(entry)}")
@@ -241,7 +248,9 @@ def _check_name(name: object) -> None:
     if name.startswith("__") and name.endswith("__"):
         raise PolicyError(f"the tool name {name!r} is kept for Python itself")
     if name in _RESERVED_NAMES:
-        raise PolicyError(f"the tool name {name!r} is one of the sandbox's own: {', '.join(sorted(_RESERVED_NAMES))}")
+        raise PolicyError(
+            f"the tool name {name!r} is one of the sandbox's own: {', '.join(sorted(_RESERVED_NAMES))}"
+        )
 
 
 def _check_description(name: str, description: object) -> None:
@@ -264,29 +273,34 @@ def _target(function: Any) -> Any:
     return function
 
 
+def _call_method(target: Any) -> Any:
+    return type(target).__call__
+
+
 def _code_owner(target: Any) -> Any:
     """Returns the function that has the annotations of a callable."""
     if isinstance(target, type):
-        owner = target.__init__ if target.__init__ is not object.__init__ else target.__new__
+        owner = inspect.getattr_static(target, "__init__")
+        if owner is object.__init__:
+            owner = target.__new__
     elif isinstance(target, (types.FunctionType, types.MethodType, types.BuiltinFunctionType)):
         owner = target
     else:
-        owner = target if hasattr(target, "__wrapped__") else getattr(type(target), "__call__", target)
+        owner = target if hasattr(target, "__wrapped__") else _call_method(target)
     return inspect.unwrap(getattr(owner, "__func__", owner))
 
 
 def _is_async(function: Any, target: Any) -> bool:
     return any(
-        inspect.iscoroutinefunction(candidate)
-        for candidate in (function, target, getattr(type(target), "__call__", None))
+        inspect.iscoroutinefunction(candidate) for candidate in (function, target, _call_method(target))
     )
 
 
-def _docstring(function: Any, target: Any) -> str:
+def _docstring(target: Any) -> str:
     if isinstance(target, (type, types.FunctionType, types.MethodType, types.BuiltinFunctionType)):
         return inspect.getdoc(target) or ""
     own = vars(target).get("__doc__") if hasattr(target, "__dict__") else None
-    return inspect.cleandoc(own) if isinstance(own, str) else inspect.getdoc(type(target).__call__) or ""
+    return inspect.cleandoc(own) if isinstance(own, str) else inspect.getdoc(_call_method(target)) or ""
 
 
 def _first_paragraph(doc: str) -> str:
@@ -336,17 +350,20 @@ def _signature(name: str, function: Any) -> inspect.Signature | None:
     except ValueError:
         return None  # A builtin that does not tell. It checks its arguments by itself.
     except Exception as error:
-        raise PolicyError(f"tool {name!r} has no readable signature: {type(error).__name__}: {error}") from error
+        raise PolicyError(
+            f"tool {name!r} has no readable signature: {type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
 def _read_signature(
     name: str, function: Any, target: Any, docs: dict[str, str]
 ) -> tuple[dict[str, _Parameter], Kind | None, JsonSchema]:
+    schema: JsonSchema
     signature = _signature(name, function)
-    compiler = Compiler()
     if signature is None:
-        return {}, compiler.kind(Any), {"type": "object", "properties": {}, "required": [], "additionalProperties": True}
-    owner = _code_owner(target)
+        schema = {"type": "object", "properties": {}, "required": [], "additionalProperties": True}
+        return {}, ANY, schema
+    compiler, owner = Compiler(), _code_owner(target)
     fixed = _fixed_names(function)
     parameters: dict[str, _Parameter] = {}
     properties: dict[str, JsonSchema] = {}
@@ -365,12 +382,12 @@ def _read_signature(
             is_positional=parameter.kind is parameter.POSITIONAL_OR_KEYWORD,
             allows_none=parameter.default is None,
         )
-        properties[parameter.name] = described(
+        properties[parameter.name] = with_description(
             kind.schema,
             description_of(annotation) or docs.get(parameter.name),
             parameter.default if has_default else dataclasses.MISSING,
         )
-    schema: JsonSchema = {
+    schema = {
         "type": "object",
         "properties": properties,
         "required": [key for key, parameter in parameters.items() if parameter.is_required],
@@ -410,7 +427,9 @@ def _parameter_kind(
     annotation = parameter.annotation
     if annotation is parameter.empty:
         return Any, compiler.kind(Any)
-    written = annotation if isinstance(annotation, str) else getattr(annotation, "__forward_arg__", annotation)
+    written = (
+        annotation if isinstance(annotation, str) else getattr(annotation, "__forward_arg__", annotation)
+    )
     holder = types.SimpleNamespace(__annotations__={parameter.name: annotation})
     names = {variable.__name__: variable for variable in getattr(owner, "__type_params__", ())}
     try:
@@ -419,7 +438,7 @@ def _parameter_kind(
     except Exception as error:
         raise PolicyError(
             f"tool {name!r}: the annotation of {parameter.name!r}, {written}, cannot be resolved:"
-            f" {type(error).__name__}: {error}"
+            f" {type(error).__name__}: {first_line(error)}"
         ) from error
     try:
         return annotation, compiler.kind(annotation)
