@@ -26,10 +26,20 @@ def test_endless_loop_ends_at_the_time_limit(make_sandbox):
 @pytest.mark.parametrize(
     "code",
     [
-        "import time; time.sleep(3600)",
-        "import threading; threading.Event().wait()",
         "import os; r, w = os.pipe(); os.read(r, 1)",
         "import select, os; r, w = os.pipe(); select.select([r], [], [])",
+    ],
+)
+def test_wait_that_nothing_in_the_vm_can_end_is_an_error_at_once(sandbox, code):
+    result = sandbox.run(f"import errno\ntry:\n    {code}\nexcept OSError as error:\n    why = errno.errorcode[error.errno]\nwhy")
+    assert result.value == "EDEADLK"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time; time.sleep(3600)",
+        "import threading; threading.Event().wait()",
         "import re; re.match(r'(a+)+$', 'a' * 40 + 'b')",
         "9 ** 9 ** 9",
         "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
@@ -175,7 +185,7 @@ def test_code_larger_than_its_limit_is_refused(make_sandbox):
     with pytest.raises(hypercell.PolicyError):
         box.run(fits + " ")
     with pytest.raises(hypercell.PolicyError):
-        box.run("'" + "é" * 499 + "'")
+        box.run("'" + "é" * 500 + "'")
 
 
 def test_value_larger_than_its_limit_is_an_error_of_the_run(make_sandbox):

@@ -39,9 +39,9 @@ def _hide_own_frames(formatted, seen):
         _hide_own_frames(part, seen)
 
 
-def format_traceback(error):
-    """Formats an exception as CPython prints it, without the frames of this package."""
-    formatted = traceback.TracebackException(type(error), error, error.__traceback__, compact=True)
+def format_traceback(error, frames=None):
+    """Formats an exception as CPython prints it, without the frames of this package; of `frames` frames at most."""
+    formatted = traceback.TracebackException(type(error), error, error.__traceback__, limit=frames, compact=True)
     _hide_own_frames(formatted, set())
     if not formatted.stack and not formatted.__cause__ and not formatted.__context__:
         # As for a syntax error in a script: no frames, no header.
@@ -63,11 +63,11 @@ def line_of(error, filename):
     return line
 
 
-def describe(error, filename):
-    """Returns the `err` map of a RunDone message."""
+def describe(error, filename, frames=None):
+    """Returns the `err` map of a RunDone message; its traceback has at most `frames` frames, or all."""
     return {
         "type": limited(type(error).__name__),
         "msg": limited(_message(error)),
-        "tb": limited(format_traceback(error)),
+        "tb": limited(format_traceback(error, frames)),
         "line": line_of(error, filename),
     }

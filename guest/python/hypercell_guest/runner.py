@@ -8,7 +8,6 @@ import atexit
 import gc
 import linecache
 import sys
-import traceback
 import types
 
 from hypercell_guest import report
@@ -16,6 +15,10 @@ from hypercell_guest.codec import ValueNotSendableError, encode
 
 _RESULT = "__hypercell_result__"
 _SEED_BYTES = 32
+# Let go when a program has used up its memory, so that the answer can still be made.
+_RESERVE_BYTES = 4 << 20
+# What a traceback shows of a program that used up its memory: there may be millions of frames.
+_FRAMES_WITHOUT_MEMORY = 20
 
 
 class Runner:
@@ -25,6 +28,7 @@ class Runner:
         self._streams = streams
         self._tools = tools
         self._kept = None
+        self._reserve = bytearray(_RESERVE_BYTES)
 
     def reset(self):
         """Drops the kept `__main__`."""
@@ -34,8 +38,11 @@ class Runner:
         """Runs a request and returns the body of the RunDone message."""
         filename = request["name"]
         self._streams.install()
+        if self._reserve is None:
+            self._reserve = bytearray(_RESERVE_BYTES)
         try:
-            reseed(request["seed"])
+            if self._kept is None:
+                reseed(request["seed"])
             main = self._main(request)
             done = self._answer(main, request["code"], filename, request["max_value"])
         except BaseException as error:
@@ -75,22 +82,31 @@ class Runner:
 
     def _failure(self, error, filename, status=None):
         try:
-            described = report.describe(error, filename)
+            if isinstance(error, MemoryError):
+                described = self._describe_without_memory(error, filename)
+            else:
+                described = report.describe(error, filename)
         except MemoryError:
-            # What the program filled memory with hangs on its frames.
-            traceback.clear_frames(error.__traceback__)
-            sys.modules["__main__"].__dict__.clear()
-            self._kept = None
-            gc.collect()
-            described = report.describe(error, filename)
+            described = self._describe_without_memory(error, filename)
         if type(error) is ValueNotSendableError:
             described["tb"] = f"{described['type']}: {described['msg']}\n"
         body = b"cerr" + encode(described)
         return b"\xa1" + body if status is None else b"\xa2" + body + b"dexit" + encode(status)
 
+    def _describe_without_memory(self, error, filename):
+        self._reserve = None
+        described = report.describe(error, filename, _FRAMES_WITHOUT_MEMORY)
+        # What the program filled memory with hangs on its globals and on its frames.
+        error.__traceback__ = error.__context__ = None
+        if self._kept is None:
+            sys.modules["__main__"].__dict__.clear()
+            gc.collect()
+        return described
+
 
 def execute(code, filename, names):
     """Executes a program and returns its value: that of the last expression, else of `result` where it is set."""
+    code = code.removeprefix("\ufeff")
     linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     tree = compile(code, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)

@@ -38,6 +38,7 @@ const TEMPORARY_PREFIX: &str = ".tmp-";
 /// Nobody but the owner.
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
+const FILE_MODE: u32 = 0o600;
 /// Write permission for group or others.
 const FOREIGN_WRITE_BITS: u32 = 0o022;
 /// How often a process that waits for another one's build looks again.
@@ -329,7 +330,8 @@ fn read_metadata(dir: &Path) -> Result<Metadata, String> {
     Ok(sealed.metadata)
 }
 
-/// Lists the files below `root/name`, and writes them through to the disk: a rename must not overtake them.
+/// Lists the files below `root/name`, makes them the user's alone, and writes them through to the disk: a rename must not
+/// overtake them.
 fn list_files(root: &Path, name: &str) -> io::Result<Vec<(String, u64, String)>> {
     let mut files = Vec::new();
     let mut entries: Vec<fs::DirEntry> = fs::read_dir(root.join(name))?.collect::<Result<_, _>>()?;
@@ -338,7 +340,9 @@ fn list_files(root: &Path, name: &str) -> io::Result<Vec<(String, u64, String)>>
         let file_name = entry.file_name();
         let file_name = file_name.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
         let name = format!("{name}/{file_name}");
-        if entry.file_type()?.is_dir() {
+        let is_dir = entry.file_type()?.is_dir();
+        fs::set_permissions(entry.path(), Permissions::from_mode(if is_dir { DIR_MODE } else { FILE_MODE }))?;
+        if is_dir {
             files.extend(list_files(root, &name)?);
         } else {
             let file = File::open(entry.path())?;
