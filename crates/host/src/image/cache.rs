@@ -38,7 +38,6 @@ const TEMPORARY_PREFIX: &str = ".tmp-";
 /// Nobody but the owner.
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
-const FILE_MODE: u32 = 0o600;
 /// Write permission for group or others.
 const FOREIGN_WRITE_BITS: u32 = 0o022;
 /// How often a process that waits for another one's build looks again.
