@@ -1,12 +1,16 @@
 """Runs Python that a language model wrote in a fresh, hardware-isolated micro-VM, in milliseconds.
 
-    import hypercell
-
+Example:
     with hypercell.Sandbox(tools=[list_users]) as box:
         result = box.run("len(list_users())")
+        print(result.value, result.stdout)
+
+`Sandbox` is where to begin. Everything public is here; modules whose names begin with an underscore are not.
 """
 
 from ._errors import (
+    CodeLimitError,
+    CodeTypeError,
     GuestCodeError,
     GuestCrashError,
     HypercellError,
@@ -33,6 +37,8 @@ from ._tools import Tool
 from ._version import __version__
 
 __all__ = [
+    "CodeLimitError",
+    "CodeTypeError",
     "GuestCodeError",
     "GuestCrashError",
     "GuestError",

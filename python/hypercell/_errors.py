@@ -2,6 +2,7 @@
 
 HypercellError
 ├── PolicyError (ValueError)            fix the arguments you gave
+│   └── CodeTypeError (TypeError)       the code is no text
 ├── ValueNotSendableError (TypeError)   a value that cannot cross; its message names the path to it
 ├── ImageError                          guest files are missing, damaged or of an unsupported interpreter
 ├── SandboxUnavailableError             this machine cannot start micro-VMs; the message says what to do
@@ -12,7 +13,8 @@ HypercellError
 │   ├── TimeLimitError
 │   ├── MemoryLimitError
 │   ├── OutputLimitError
-│   └── ToolLimitError
+│   ├── ToolLimitError
+│   └── CodeLimitError (PolicyError)    the code is too long; nothing ran
 ├── RunCancelledError                   the run was cancelled
 ├── GuestCrashError                     the program killed its interpreter or VM
 ├── ProtocolError                       the guest broke the rules of the wire: treat it as hostile
@@ -45,6 +47,10 @@ def _rebuild(cls: type[HypercellError], args: tuple[Any, ...], attributes: dict[
 
 class PolicyError(HypercellError, ValueError):
     """An argument of the caller cannot be: a limit, a tool, a name, code that is no text."""
+
+
+class CodeTypeError(PolicyError, TypeError):
+    """The code given to `Sandbox.run` is not a str."""
 
 
 class ValueNotSendableError(HypercellError, TypeError):
@@ -117,8 +123,16 @@ class ToolLimitError(LimitError):
     """The run called tools more often than `Limits.tool_calls`."""
 
 
+class CodeLimitError(LimitError, PolicyError):
+    """The code is longer than `Limits.code_bytes`. Nothing ran."""
+
+
 class RunCancelledError(HypercellError):
-    """The run was cancelled. What it wrote until then is in `result`."""
+    """The run was cancelled.
+
+    Attributes:
+        result: Output and usage until then, or `None` where nothing ran.
+    """
 
     result: RunResult | None = None
 
@@ -140,7 +154,11 @@ class GuestCrashError(HypercellError):
 
 
 class ProtocolError(HypercellError):
-    """The guest sent what no honest guest sends."""
+    """The guest sent what no honest guest sends.
+
+    Attributes:
+        result: Output and usage until then, or `None` where nothing ran.
+    """
 
     result: RunResult | None = None
 

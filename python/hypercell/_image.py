@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ._errors import PolicyError, SandboxUnavailableError
+from ._errors import ImageError, PolicyError, SandboxUnavailableError
 
 Progress = Callable[[str, float], None]
+
+# Fraction of the progress from which an image is built and not only looked for.
+_BUILD_FROM = 0.1
 
 _default: Image | None = None
 _default_lock = threading.Lock()
@@ -27,8 +32,8 @@ def native() -> Any:
         from . import _native
     except ImportError as error:
         raise SandboxUnavailableError(
-            f"the native module of hypercell does not load on {sys.platform} ({error}); hypercell needs Linux on x86-64 "
-            "with glibc: install a wheel for this platform"
+            f"the native module of hypercell does not load on {sys.platform} {platform.machine()}: {error}; hypercell "
+            "needs CPython 3.10 or later on Linux, x86-64 and glibc: install a wheel for such a platform there"
         ) from error
     return _native
 
@@ -43,13 +48,19 @@ def cache_directory() -> str:
 
 
 def _names(what: str, names: Iterable[str]) -> list[str]:
-    if isinstance(names, str):
-        raise PolicyError(f"{what} must be a list of names, got the text {names!r}")
+    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+        raise PolicyError(f"{what} must be a list of names, got {names!r}")
     listed = list(names)
     for name in listed:
         if not isinstance(name, str) or not name:
-            raise PolicyError(f"{what} must be a list of names, got {name!r}")
+            raise PolicyError(f"{what} must be a list of names, got {name!r} in it")
     return listed
+
+
+def _path(what: str, path: str | os.PathLike[str]) -> str:
+    if not isinstance(path, (str, os.PathLike)):
+        raise PolicyError(f"{what} must be a path, got {type(path).__name__}")
+    return os.fsdecode(path)
 
 
 class Image:
@@ -77,25 +88,34 @@ class Image:
             python: The interpreter, CPython 3.10 to 3.14, virtual environments included; this one unless given.
             cache_dir: Directory of the cache; `HYPERCELL_CACHE_DIR` or the user's cache directory unless given.
                 Images in it are trusted like code: it must not be writable by others.
-            progress: Called with a stage and a fraction from 0 to 1 while an image is built.
+            progress: Called with a stage and a fraction from 0 to 1; what it raises ends the build. Unless given, a
+                build is shown on standard error if that is a terminal.
 
         Raises:
             ImageError: The interpreter is not supported, or the cache cannot be used.
             SandboxUnavailableError: This machine cannot start micro-VMs.
             PolicyError: An argument is no list of names.
         """
-        module = native()
-        guest = Path(__file__).parent / "_guest"
-        return cls(
-            module.Image.open(
-                python=os.fspath(python) if python is not None else sys.executable,
-                guest_dir=str(guest),
-                cache_dir=os.fspath(cache_dir) if cache_dir is not None else cache_directory(),
-                packages=_names("packages", packages),
-                warm=_names("warm", warm),
-                progress=progress if progress is not None else _terminal_progress(),
+        package_names, warm_names = _names("packages", packages), _names("warm", warm)
+        chosen = _path("python", python) if python is not None else sys.executable
+        if not chosen:
+            raise ImageError(
+                "the running interpreter is not known: sys.executable is empty; name one with python="
             )
+        cache = _path("cache_dir", cache_dir) if cache_dir is not None else cache_directory()
+        if progress is not None and not callable(progress):
+            raise PolicyError(f"progress must be callable, got {type(progress).__name__}")
+        opened = native().Image.open(
+            python=chosen,
+            guest_dir=str(Path(__file__).parent / "_guest"),
+            cache_dir=cache,
+            packages=package_names,
+            warm=warm_names,
+            progress=progress if progress is not None else _terminal_progress(),
         )
+        for notice in opened.notices:
+            warnings.warn(notice, RuntimeWarning, stacklevel=2)
+        return cls(opened)
 
     @property
     def digest(self) -> str:
@@ -135,8 +155,24 @@ def _terminal_progress() -> Progress | None:
     if stream is None or not stream.isatty():
         return None
 
+    is_shown = False
+
     def show(stage: str, fraction: float) -> None:
-        end = "\n" if fraction >= 1 else ""
-        print(f"\r\033[Khypercell: building the image: {stage} ({fraction:.0%})", end=end, file=stream, flush=True)
+        nonlocal is_shown
+        # Below this the cache is only looked at, which is over at once.
+        if fraction >= _BUILD_FROM and (is_shown or fraction < 1):
+            is_shown = True
+            text = f"hypercell: building the image: {stage} ({fraction:.0%})"
+            print(f"\r\033[K{text}", end="\n" if fraction >= 1 else "", file=stream, flush=True)
 
     return show
+
+
+def _forget_lock() -> None:
+    # Another thread of the parent may have held it.
+    global _default_lock
+    _default_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)

@@ -13,10 +13,10 @@ _RANGES = {
     "memory_bytes": (16 * MIB, 512 * MIB),
     "output_bytes": (0, 1 << 40),
     "tool_calls": (0, 1 << 40),
-    "tool_argument_bytes": (0, 16 * MIB),
-    "tool_result_bytes": (0, 16 * MIB),
+    "tool_argument_bytes": (1, 16 * MIB),
+    "tool_result_bytes": (1, 16 * MIB),
     "result_bytes": (1, 16 * MIB),
-    "code_bytes": (0, MIB),
+    "code_bytes": (1, MIB),
 }
 
 
@@ -52,7 +52,9 @@ class Limits:
         wall = self.wall_time_s
         if wall is not None:
             if isinstance(wall, bool) or not isinstance(wall, (int, float)):
-                raise PolicyError(f"wall_time_s must be a number of seconds or None, got {type(wall).__name__}")
+                raise PolicyError(
+                    f"wall_time_s must be a number of seconds or None, got {type(wall).__name__}"
+                )
             if not (math.isfinite(wall) and 0 < wall <= _MAX_WALL_TIME_S):
                 raise PolicyError(f"wall_time_s must be above 0 and at most {_MAX_WALL_TIME_S}, got {wall!r}")
         for field in fields(self):

@@ -1,14 +1,13 @@
 """The sandbox: one `run()` from the caller into the VM and back.
 
-The caller's thread hands the run to a worker (`_worker`) and waits for its end, for the wall-time limit, or for somebody
-to stop it. The worker goes into the guest, runs the tools that the guest calls, and goes in again.
+The caller's thread hands the run to a worker (`_worker`) and waits for its end, for the wall-time limit, or for
+somebody to stop it. The worker goes into the guest, runs the tools that the guest calls, and goes in again.
 
 Before: the caller. After: `_worker`, `_tools`, the native module.
 """
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import contextlib
 import inspect
@@ -246,12 +245,13 @@ class Sandbox:
         started = time.monotonic()
         wall_time_s = self._limits.wall_time_s
         deadline = None if wall_time_s is None else started + wall_time_s
-        job = Job(lambda job: self._drive(job, code, filename, inputs))
+        job = Job(lambda job: self._drive(job, code, filename, inputs), deadline)
+        self._job = job
+        # From here on `close` finds the job; whoever closed before is found here.
+        self._check_usable()
+        worker = self._ready_worker()
         try:
-            self._job = job
-            if self._closed:
-                raise SandboxClosedError("the sandbox is closed")
-            self._ready_worker().submit(job)
+            worker.submit(job)
             self._wait(job, deadline)
         except BaseException:
             self._end(job, _CALLER_LEFT)
@@ -277,7 +277,7 @@ class Sandbox:
             return
 
     def _end(self, job: Job, reason: str) -> None:
-        """Ends a job that goes on, or leaves it behind with the worker. Takes `_STOP_S` at most."""
+        """Ends a job that goes on, or leaves it behind with its worker. Takes `_STOP_S` at most."""
         until = time.monotonic() + _STOP_S
         try:
             while not job.is_done:
@@ -289,25 +289,29 @@ class Sandbox:
                 job.wait(0)
                 job.wait(_REPEAT_S)
         finally:
-            if not job.is_done:
+            if job.abandon(at_all_costs=True):
                 self._drop_worker()
                 self._drop_guest()
 
     def _outcome(self, job: Job, used_s: float) -> RunResult:
         """Returns the result of a job that is done or left behind, or raises what it ended with."""
-        error, job.error = job.error, None
-        if job.is_done and error is None:
+        is_done, error = job.is_done, job.error
+        job.error = None
+        if is_done and error is None:
             result = result_of(job.value)
             if result.error is not None and result.error.type == "SystemExit" and not result.error.traceback:
+                # os._exit, which leaves no traceback, ended the interpreter.
                 self._lose(result.error.message)
             return result
-        if job.stop_reason is not None and (error is None or isinstance(error, RunCancelledError)):
+        if error is None or (job.stop_reason is not None and isinstance(error, RunCancelledError)):
             error = self._stopped(job, used_s)
-        assert error is not None
-        if not isinstance(error, (PolicyError, ValueNotSendableError)):
-            self._lose(str(error))
+        if isinstance(error, TimeLimitError) and job.blamed_tool is not None:
+            error.tool = job.blamed_tool
+            error.args = (f"{error}: tool {job.blamed_tool!r} had not returned",)
         if isinstance(error, (LimitError, GuestCrashError, RunCancelledError, ProtocolError)):
             error.result = self._partial()
+        if not isinstance(error, (PolicyError, ValueNotSendableError)):
+            self._lose(str(error))
         try:
             raise error
         finally:
@@ -321,16 +325,13 @@ class Sandbox:
         if job.stop_reason != _TIME_IS_OVER:
             return RunCancelledError(f"the run was cancelled: {job.stop_reason}")
         maximum = self._limits.wall_time_s or 0.0
-        where = "the guest did not stop" if job.tool is None else f"tool {job.tool!r} had not returned"
-        error = TimeLimitError(
-            f"the run took {used_s:.3f} s, which exceeds wall_time_s, which is {maximum:g} s: {where}",
+        return TimeLimitError(
+            f"the run took {used_s:.3f} s, which exceeds wall_time_s, which is {maximum:g} s",
             limit="wall_time_s",
             used=used_s,
             maximum=maximum,
             unit="s",
         )
-        error.tool = job.tool
-        return error
 
     def _partial(self) -> RunResult | None:
         done = self._native.partial()
@@ -385,26 +386,89 @@ class Sandbox:
             value = self._call_tool(job, call)
         except ArgumentError as error:
             reply = ("ArgumentError", _text_of(error))
-        except (Exception, asyncio.CancelledError) as error:
+        except BaseException as error:
+            if not isinstance(error, Exception) and not _is_cancellation(error):
+                job.leave_tool()
+                self._drop_guest()
+                raise
             reply = (type(error).__name__, _text_of(error))
-        except BaseException:
-            job.leave_tool()
-            self._drop_guest()
-            raise
         job.leave_tool()
-        try:
-            if reply is None:
-                try:
-                    return self._native.resume_ok(call.id, value)
-                except ValueNotSendableError as error:
-                    reply = ("ValueNotSendableError", str(error))
-            return self._native.resume_err(call.id, *reply)
-        except TimeLimitError as error:
-            if error.tool is None and self._is_over(job):
-                error.tool = call.name
-            raise
+        if reply is None:
+            try:
+                return self._native.resume_ok(call.id, value)
+            except ValueNotSendableError as error:
+                reply = ("ValueNotSendableError", str(error))
+        return self._native.resume_err(call.id, *reply)
 
     def _call_tool(self, job: Job, call: Any) -> Any:
         tool = self._tools[call.name]
         returned = tool.function(**tool.bind(call.args))
         return job.run_async(returned) if inspect.isawaitable(returned) else returned
+
+    def _end_with_process(self) -> None:
+        """Gets the worker out of the guest: a thread that comes back after Python's end would crash the process."""
+        job = self._job
+        until = time.monotonic() + _STOP_S
+        while job is not None and not job.is_done and time.monotonic() < until:
+            job.stop(_EXITING)
+            self._native.interrupt(_EXITING)
+            if job.abandon():
+                break
+            time.sleep(_REPEAT_S)
+
+    def _forget_parent(self) -> None:
+        """Drops what a forked child cannot use: threads, and locks that they may have held."""
+        self._running = threading.Lock()
+        self._job = self._worker = None
+
+
+def _check_filename(filename: str) -> None:
+    if not isinstance(filename, str):
+        raise PolicyError(f"filename must be str, got {type(filename).__name__}")
+    if "\0" in filename:
+        raise PolicyError(f"filename {filename!r} holds a NUL character")
+
+
+def _checked_inputs(inputs: Mapping[str, Any] | None) -> dict[str, Any]:
+    if inputs is None:
+        return {}
+    if not isinstance(inputs, Mapping):
+        raise PolicyError(f"inputs must be a mapping of names to values, got {type(inputs).__name__}")
+    for name in inputs:
+        if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+            raise PolicyError(f"inputs must have names that Python code can use, got {name!r}")
+    return dict(inputs)
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    """Whether an async tool was cancelled, by itself or by the end of its run, which is a failure like any other."""
+    return type(error).__name__ == "CancelledError" and type(error).__module__.startswith("asyncio")
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return f"<{type(error).__name__} whose text cannot be had>"
+
+
+# Sandboxes whose runs must end with the process, and which a forked child has to repair.
+_live: weakref.WeakSet[Sandbox] = weakref.WeakSet()
+_is_exiting = False
+
+
+@atexit.register
+def _end_all() -> None:
+    global _is_exiting
+    _is_exiting = True
+    for box in _live.copy():
+        box._end_with_process()
+
+
+def _forget_parents() -> None:
+    for box in _live.copy():
+        box._forget_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parents)

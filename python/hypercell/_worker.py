@@ -3,15 +3,14 @@
 A hand-off costs about 60 us a run. The caller waits on a lock, which Ctrl-C interrupts. A tool that never returns keeps
 its thread, a daemon, and the sandbox goes on with another.
 
-A job is in the guest, in a tool, or done. It changes between them under one lock, so that exactly one side goes on after
-it was left behind: a job left in a tool never touches the guest again.
+A job is in the guest, in a tool, or done. It changes between them under one lock, so that exactly one side goes on
+after it was left behind: a job left in a tool never touches the guest again.
 
 Before: `_sandbox`, on the caller's thread. After: the native module and the tools, on the worker's.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
 import os
@@ -19,7 +18,10 @@ import queue
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 # How long a cancelled async tool may take to clean up before it is left behind.
 _CLEANUP_S = 0.25
@@ -32,8 +34,10 @@ class LeftBehind(BaseException):
 class Job:
     """One run on the worker: its phase, its outcome, and the way to stop it from other threads."""
 
-    def __init__(self, work: Callable[[Job], Any]) -> None:
+    def __init__(self, work: Callable[[Job], Any], deadline: float | None = None) -> None:
+        """Prepares work that is to be over at a time of the monotonic clock, in seconds; `None` is never."""
         self._work = work
+        self._deadline = deadline
         self._context = contextvars.copy_context()
         self._guard = threading.Lock()
         self._wake = threading.Lock()
@@ -45,8 +49,9 @@ class Job:
         self.is_done = False
         self.value: Any = None
         self.error: BaseException | None = None
-        # Name of the tool that is running, or was running when the job was left behind.
+        # Name of the tool that is running, and of the one that was running when the job had to end.
         self.tool: str | None = None
+        self.blamed_tool: str | None = None
         # Why the job has to stop; the first reason holds.
         self.stop_reason: str | None = None
 
@@ -60,7 +65,9 @@ class Job:
             Whether the job is done.
         """
         if not self.is_done:
-            self._wake.acquire(timeout=-1 if timeout_s is None else min(max(0.0, timeout_s), threading.TIMEOUT_MAX))
+            self._wake.acquire(
+                timeout=-1 if timeout_s is None else min(max(0.0, timeout_s), threading.TIMEOUT_MAX)
+            )
         return self.is_done
 
     def stop(self, reason: str) -> None:
@@ -71,23 +78,33 @@ class Job:
             self._cancel_task()
             self._notify()
 
-    def abandon(self) -> bool:
+    def abandon(self, *, at_all_costs: bool = False) -> bool:
         """Leaves a job behind whose tool does not return; returns whether it is left behind.
 
-        A job in the guest is not: whoever interrupts the guest need not wait long. An async tool has some time to clean
-        up after `stop`.
+        A job in the guest is not, unless `at_all_costs` is set: whoever interrupts the guest need not wait long. An
+        async tool has some time to clean up after `stop`.
         """
         with self._guard:
-            if self.is_done or self.tool is None:
+            if self.is_done:
                 return False
-            if self._task is not None and time.monotonic() < self._cancelled_at + _CLEANUP_S:
-                return False
+            if not at_all_costs:
+                if self.tool is None:
+                    return False
+                if self._task is not None and time.monotonic() < self._cancelled_at + _CLEANUP_S:
+                    return False
+            self.blamed_tool = self.tool
             self._is_abandoned = True
             return True
 
     def enter_tool(self, name: str) -> bool:
-        """Notes that a tool starts; returns False if it must not, because the job was stopped. Called by the worker."""
+        """Notes that a tool starts; returns False if it must not, because the job was stopped. Called by the worker.
+
+        Raises:
+            LeftBehind: Too late.
+        """
         with self._guard:
+            if self._is_abandoned:
+                raise LeftBehind
             if self.stop_reason is not None:
                 return False
             self.tool = name
@@ -102,11 +119,15 @@ class Job:
         with self._guard:
             if self._is_abandoned:
                 raise LeftBehind
+            is_late = self._deadline is not None and time.monotonic() >= self._deadline
+            if is_late or self.stop_reason is not None:
+                self.blamed_tool = self.tool
             self.tool = None
 
     def run_async(self, awaitable: Awaitable[Any]) -> Any:
         """Runs an awaitable on the worker's event loop; `stop` cancels it. Called by the worker."""
-        assert self._worker is not None
+        if self._worker is None:
+            raise RuntimeError("only the worker of a job waits for its tools")
         return self._worker.loop().run_until_complete(self._await(awaitable))
 
     def execute(self, worker: Worker) -> None:
@@ -116,14 +137,17 @@ class Job:
         try:
             value = self._context.run(self._work, self)
         except BaseException as raised:
-            # Whoever waits raises it; the frames of this thread would keep the job alive.
             error = raised
         with self._guard:
             if not self._is_abandoned:
                 self.value, self.error, self.is_done = value, error, True
             self._notify()
+        # The error's traceback holds this frame: with these it would be a cycle.
+        del value, error
 
     async def _await(self, awaitable: Awaitable[Any]) -> Any:
+        import asyncio
+
         with self._guard:
             self._task = asyncio.current_task()
             if self.stop_reason is not None:
@@ -182,6 +206,9 @@ class Worker:
     def loop(self) -> asyncio.AbstractEventLoop:
         """Returns the event loop of this worker's async tools. Called on its own thread."""
         if self._loop is None:
+            # Here, so that sandboxes without async tools do not pay for the import.
+            import asyncio
+
             self._loop = asyncio.new_event_loop()
         return self._loop
 
@@ -201,12 +228,16 @@ class Worker:
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
     """Closes a loop as `asyncio.run` does: what tools left running in it is cancelled."""
-    try:
-        left = asyncio.all_tasks(loop)
+    import asyncio
+
+    async def end() -> None:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
-        if left:
-            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        loop.run_until_complete(loop.shutdown_asyncgens())
+        await asyncio.gather(*left, return_exceptions=True)
+        await loop.shutdown_asyncgens()
+
+    try:
+        loop.run_until_complete(end())
     finally:
         loop.close()

@@ -1,0 +1,239 @@
+"""The native module: images, and sandboxes that are driven step by step.
+
+Nothing here is public; `Image` and `Sandbox` of the package are. Every exception is one of `hypercell._errors`.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypedDict, final
+
+__version__: str
+"""Version of the workspace."""
+
+class Check(TypedDict):
+    """One part of what a micro-VM needs."""
+
+    name: str
+    """Which part."""
+    ok: bool
+    """Whether it is there."""
+    detail: str
+    """What was found."""
+    fix: str
+    """What to do where it is missing."""
+
+class _Usage(TypedDict):
+    wall_time_s: float
+    guest_time_s: float
+    turns: int
+    tool_calls: int
+    output_bytes: int
+    memory_peak_bytes: int
+    page_faults: int
+    syscalls: int
+
+@final
+class Image:
+    """A started interpreter on disk, from which any number of sandboxes start."""
+
+    @staticmethod
+    def open(
+        *,
+        python: str,
+        guest_dir: str,
+        cache_dir: str,
+        packages: list[str],
+        warm: list[str],
+        progress: Callable[[str, float], object] | None = None,
+    ) -> Image:
+        """Loads the image from the cache, or builds it. Other threads run meanwhile; Ctrl-C ends it between stages.
+
+        Args:
+            python: Path of the interpreter.
+            guest_dir: Directory of the guest kernel and the guest's Python.
+            cache_dir: Directory of the cache; made if it is missing.
+            packages: Distributions to include.
+            warm: Modules to import before the snapshot.
+            progress: Hears of each stage, from 0 to 1; what it raises ends the build.
+
+        Raises:
+            ImageError: The interpreter is not supported, or the cache cannot be used.
+            SandboxUnavailableError: This machine cannot start micro-VMs.
+        """
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that decides what the guest does, as hexadecimal digits."""
+
+    @property
+    def python_version(self) -> str:
+        """Version of the interpreter, such as "3.11.7"."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes on disk."""
+
+    @property
+    def path(self) -> str:
+        """Directory in the cache."""
+
+    @property
+    def notices(self) -> list[str]:
+        """What the caller should hear about this opening, such as a damaged entry that was built again."""
+
+@final
+class ToolCall:
+    """A call of a tool by the guest: run it, then answer with `resume_ok` or `resume_err`."""
+
+    @property
+    def id(self) -> int:
+        """Number of the call."""
+
+    @property
+    def name(self) -> str:
+        """One of the sandbox's tools."""
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """Keyword arguments; positional ones are a list under the empty name."""
+
+@final
+class Done:
+    """The end of a run, or what there was of it."""
+
+    @property
+    def value(self) -> Any:
+        """The result; None if the code raised."""
+
+    @property
+    def error(self) -> tuple[str, str, str, int | None] | None:
+        """Type, message, traceback and line of the exception that ended the code."""
+
+    @property
+    def exit_code(self) -> int | None:
+        """Status given to sys.exit or os._exit."""
+
+    @property
+    def stdout(self) -> str:
+        """Standard output."""
+
+    @property
+    def stderr(self) -> str:
+        """Standard error."""
+
+    @property
+    def usage(self) -> _Usage:
+        """What the run used."""
+
+    @property
+    def unsupported_syscalls(self) -> dict[str, int]:
+        """System calls that the guest kernel does not have, and how often they were tried."""
+
+@final
+class Sandbox:
+    """Runs code in micro-VMs made from an image, one run at a time.
+
+    Any thread may use it, one at a time. `interrupt`, `partial` and `close` work while another thread is in `start` or
+    `resume_ok`, and never wait for it.
+    """
+
+    def __new__(
+        cls,
+        image: Image,
+        *,
+        tools: list[tuple[str, str]],
+        keep_state: bool,
+        wall_time_s: float | None,
+        memory_bytes: int,
+        output_bytes: int,
+        tool_calls: int,
+        tool_argument_bytes: int,
+        tool_result_bytes: int,
+        result_bytes: int,
+        code_bytes: int,
+        audit: Callable[[dict[str, Any]], object] | None = None,
+    ) -> Sandbox:
+        """Makes a sandbox; its first VM is started by the first run.
+
+        Args:
+            image: What runs in it.
+            tools: Name and description of each tool.
+            keep_state: Whether globals stay from run to run.
+            wall_time_s: Seconds of a run, tools included; None is no limit.
+            memory_bytes: Memory of the guest, in bytes.
+            output_bytes: Standard output and standard error together, in bytes.
+            tool_calls: Tool calls of a run.
+            tool_argument_bytes: Encoded arguments of one call, in bytes.
+            tool_result_bytes: Encoded result of one call, in bytes.
+            result_bytes: Encoded result of a run, in bytes.
+            code_bytes: UTF-8 of the code, in bytes.
+            audit: Hears of each decision, on whichever thread makes it; what it raises is reported, not raised.
+
+        Raises:
+            PolicyError: A limit or a tool cannot be.
+            SandboxUnavailableError: This machine cannot start micro-VMs.
+        """
+
+    def prepare(self) -> None:
+        """Makes a VM ready, so that the next `start` need not wait for that."""
+
+    def start(self, code: str, name: str, inputs: dict[str, Any]) -> ToolCall | Done:
+        """Runs code until it is done or calls a tool. Other threads run meanwhile.
+
+        Raises:
+            PolicyError, ValueNotSendableError: Code or inputs cannot be; nothing ran.
+            LimitError, GuestCrashError, ProtocolError, RunCancelledError: The run is over, and the guest is gone.
+            SandboxBusyError: Another thread is in the sandbox, or the last run waits for a tool.
+            SandboxClosedError: The sandbox is closed.
+        """
+
+    def resume_ok(self, call_id: int, value: object) -> ToolCall | Done:
+        """Answers a tool call with a value and goes on as `start` does.
+
+        Raises:
+            ValueNotSendableError: The value cannot cross; the call still waits for `resume_err`.
+            RunCancelledError: No run waits for this call any more.
+        """
+
+    def resume_err(self, call_id: int, type_name: str, message: str) -> ToolCall | Done:
+        """Answers a tool call with an exception and goes on as `start` does."""
+
+    def interrupt(self, reason: str = "cancelled") -> bool:
+        """Stops the run that is going on, from any thread; `start` or `resume_ok` then raises `RunCancelledError`.
+
+        Returns:
+            Whether there is one.
+        """
+
+    def reset(self) -> None:
+        """Drops kept state, and a run that waits for a tool."""
+
+    def close(self) -> None:
+        """Stops the run that is going on, and drops the VM. May be called again."""
+
+    def partial(self) -> Done | None:
+        """Returns what the run that is going on, or else the last one, wrote and used until now."""
+
+def preflight(*, cache_dir: str | None = None) -> list[Check]:
+    """Checks whether this machine can run micro-VMs: one dict a part.
+
+    Args:
+        cache_dir: Directory of the image cache, checked too if given.
+    """
+
+def encode_value(value: object, *, root: str = "value") -> bytes:
+    """Encodes a value as it crosses to the guest.
+
+    Args:
+        value: What to encode.
+        root: How errors name it.
+
+    Raises:
+        ValueNotSendableError: It, or something in it, cannot cross.
+    """
+
+def decode_value(data: bytes) -> Any:
+    """Decodes a value as it comes from the guest.
+
+    Raises:
+        ProtocolError: The bytes are no value.
+    """

@@ -1,0 +1,154 @@
+"""A stand-in for `hypercell._native` whose guest is a generator, so that the Python side is tried without a VM.
+
+A program is a function of the fake sandbox that yields ("call", name, args) and gets ("ok", value) or ("err", type,
+message), and returns what the run ends with. It keeps the rules of the native module: `interrupt` stops the run that is
+going on, whoever is in the sandbox keeps others out, and a stale answer is refused.
+"""
+
+import itertools
+import threading
+import time
+import types
+
+from hypercell._errors import (
+    RunCancelledError,
+    SandboxBusyError,
+    SandboxClosedError,
+    TimeLimitError,
+    ValueNotSendableError,
+)
+
+__version__ = "0.0.0"
+programs = {}
+
+
+class ToolCall:
+    def __init__(self, call_id, name, args):
+        self.id, self.name, self.args = call_id, name, args
+
+
+class Done:
+    def __init__(self, box, value=None, error=None, exit_code=None):
+        self.value, self.error, self.exit_code = value, error, exit_code
+        self.stdout, self.stderr = box.stdout, ""
+        self.usage = {"wall_time_s": 0.0, "guest_time_s": 0.0, "turns": 1, "tool_calls": box.calls,
+                      "output_bytes": len(box.stdout), "memory_peak_bytes": 0, "page_faults": 0, "syscalls": 0}  # fmt: skip
+        self.unsupported_syscalls = {}
+
+
+class Image:
+    notices: tuple = ()
+    digest, python_version, size_bytes, path = "0" * 64, "3.11.7", 1, "/nowhere"
+
+    @staticmethod
+    def open(**_):
+        return Image()
+
+
+class Sandbox:
+    ids = itertools.count(1)
+
+    def __init__(self, image, *, tools, keep_state, wall_time_s, audit, **ceilings):
+        self.options = {"tools": tools, "keep_state": keep_state, "audit": audit, **ceilings}
+        self.wall_time_s = wall_time_s
+        self.inside = threading.Lock()
+        self.stop = threading.Event()
+        self.guest = None
+        self.pending = None
+        self.deadline = None
+        self.reason = None
+        self.closed = False
+        self.resets = 0
+        self.stdout, self.calls = "", 0
+        self.threads = []
+
+    def start(self, code, name, inputs):
+        with self.enter():
+            assert self.guest is None or self.stop.is_set(), "the last run still waits"
+            self.threads.append(threading.current_thread())
+            self.stop.clear()
+            self.reason, self.stdout, self.calls = None, "", 0
+            self.deadline = None if self.wall_time_s is None else time.monotonic() + self.wall_time_s
+            program = programs[code]
+            self.guest = program(self, **inputs)
+            return self.drive(None)
+
+    def resume_ok(self, call_id, value):
+        with self.enter():
+            self.check_call(call_id)
+            if isinstance(value, types.FunctionType):
+                raise ValueNotSendableError("result: cannot send a function")
+            return self.drive(("ok", value))
+
+    def resume_err(self, call_id, type_name, message):
+        with self.enter():
+            self.check_call(call_id)
+            return self.drive(("err", type_name, message))
+
+    def interrupt(self, reason="cancelled"):
+        if self.guest is None:
+            return False
+        self.reason = self.reason or reason
+        self.stop.set()
+        return True
+
+    def reset(self):
+        with self.enter():
+            self.resets += 1
+            self.guest = self.pending = None
+
+    def close(self):
+        self.closed = True
+        self.interrupt("the sandbox was closed")
+
+    def partial(self):
+        return Done(self)
+
+    def enter(self):
+        if self.closed:
+            raise SandboxClosedError("the sandbox is closed")
+        if not self.inside.acquire(blocking=False):
+            raise SandboxBusyError("another thread uses this sandbox")
+        outer = self
+
+        class Inside:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                outer.inside.release()
+
+        return Inside()
+
+    def check_call(self, call_id):
+        if call_id != self.pending:
+            raise RunCancelledError(f"no run waits for the result of tool call {call_id}")
+
+    def drive(self, answer):
+        try:
+            self.check_stop()
+            step = self.guest.send(answer)
+            self.check_stop()
+        except StopIteration as end:
+            self.guest = self.pending = None
+            return end.value if isinstance(end.value, Done) else Done(self, end.value)
+        except BaseException:
+            self.guest = self.pending = None
+            raise
+        self.calls += 1
+        self.pending = next(self.ids)
+        return ToolCall(self.pending, step[1], step[2])
+
+    def check_stop(self):
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            raise TimeLimitError(
+                "too long", limit="wall_time_s", used=1.0, maximum=self.wall_time_s, unit="s"
+            )
+        if self.stop.is_set():
+            raise RunCancelledError(f"the run was cancelled: {self.reason}")
+
+    def spin(self):
+        """An endless loop of the guest: ends at the deadline or by an interrupt."""
+        while True:
+            self.check_stop()
+            time.sleep(0.001)
