@@ -413,3 +413,17 @@ pub fn load_saved_fpu(at: u64, area: &[u8; 2816]) {
     // SAFETY: `at` is the area that entry.s reserved below the register frame of the running system call.
     unsafe { core::ptr::copy_nonoverlapping(area.as_ptr(), at as *mut u8, area.len()) };
 }
+
+/// Tests run the file system as an ordinary program: nothing there may reach the hardware.
+#[cfg(test)]
+mod no_hardware {
+    macro_rules! unreachable_assembly {
+        ($($name:ident)*) => {$(
+            #[unsafe(no_mangle)]
+            extern "C" fn $name() {
+                panic!(concat!("a test reached the assembly function ", stringify!($name)));
+            }
+        )*};
+    }
+    unreachable_assembly! { service doorbell turn_exit turn_resume boot_done redirect_ring3 }
+}
