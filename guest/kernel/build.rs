@@ -8,7 +8,11 @@ fn main() {
         println!("cargo:rerun-if-changed=src/ring0/boot.s");
         println!("cargo:rerun-if-changed=src/entry.s");
         println!("cargo:rerun-if-changed=src/libc.s");
-        cc::Build::new().file("src/ring0/boot.s").file("src/entry.s").file("src/libc.s").compile("hypercell_entry");
+        cc::Build::new()
+            .file("src/ring0/boot.s")
+            .file("src/entry.s")
+            .file("src/libc.s")
+            .compile("hypercell_entry");
         for arg in ["-nostartfiles", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none"] {
             println!("cargo:rustc-link-arg-bins={arg}");
         }

@@ -31,8 +31,9 @@ class Done:
     def __init__(self, box, value=None, error=None, exit_code=None):
         self.value, self.error, self.exit_code = value, error, exit_code
         self.stdout, self.stderr = box.stdout, ""
-        self.usage = {"wall_time_s": 0.0, "guest_time_s": 0.0, "turns": 1, "tool_calls": box.calls,
-                      "output_bytes": len(box.stdout), "memory_peak_bytes": 0, "page_faults": 0, "syscalls": 0}  # fmt: skip
+        self.usage = dict.fromkeys(["turns", "memory_peak_bytes", "page_faults", "syscalls"], 0)
+        self.usage |= {"wall_time_s": 0.0, "guest_time_s": 0.0}
+        self.usage |= {"tool_calls": box.calls, "output_bytes": len(box.stdout)}
         self.unsupported_syscalls = {}
 
 
@@ -48,7 +49,7 @@ class Image:
 class Sandbox:
     ids = itertools.count(1)
 
-    def __init__(self, image, *, tools, keep_state, wall_time_s, audit, **ceilings):
+    def __init__(self, _image, *, tools, keep_state, wall_time_s, audit, **ceilings):
         self.options = {"tools": tools, "keep_state": keep_state, "audit": audit, **ceilings}
         self.wall_time_s = wall_time_s
         self.inside = threading.Lock()
@@ -62,7 +63,7 @@ class Sandbox:
         self.stdout, self.calls = "", 0
         self.threads = []
 
-    def start(self, code, name, inputs):
+    def start(self, code, _name, inputs):
         with self.enter():
             assert self.guest is None or self.stop.is_set(), "the last run still waits"
             self.threads.append(threading.current_thread())

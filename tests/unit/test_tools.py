@@ -15,22 +15,20 @@ import uuid
 from typing import Annotated, Any, Literal, NamedTuple, Optional, TypedDict, Union
 
 import pytest
+
 from hypercell import PolicyError, Tool
 from hypercell._tools import ArgumentError, collect_tools
 
 
-def tool_of(annotation, **default):
-    """A tool `f` with one parameter `x` of an annotation."""
+def tool_of(annotation, *default):
+    """A tool `f` with one parameter `x` of an annotation, and a default if one is given."""
 
-    def f(x, **more):
-        raise AssertionError("a tool is not called here")
+    def f(x):
+        return x
 
-    def f_default(x=default.get("default")):
-        raise AssertionError("a tool is not called here")
-
-    function = f_default if default else f
-    function.__annotations__["x"] = annotation
-    return Tool(function, name="f")
+    f.__annotations__["x"] = annotation
+    f.__defaults__ = default or None
+    return Tool(f)
 
 
 def converted(annotation, value):
@@ -92,6 +90,10 @@ def add(a: int, b: int = 1) -> int:
     return a + b
 
 
+async def fetch(key: int) -> int:
+    return key
+
+
 # Names and collections
 
 
@@ -135,7 +137,7 @@ def test_nothing_is_no_tool():
         ({None: add}, "the name of a tool must be str, got None"),
         ("add", "tools must be a list of functions or a dict of them, got str 'add'"),
         (7, "tools must be a list of functions or a dict of them, got int 7"),
-        ([add, Tool(len, name="add")], "two tools have the name 'add'"),
+        ([add, Tool(fetch, name="add")], "two tools have the name 'add'"),
         ([lambda: 1], "a tool needs a name, as in {'name': function}: '<lambda>' is none"),
     ],
 )
@@ -235,17 +237,17 @@ def test_given_description_replaces_the_docstring():
 class Shop:
     def price(self, item: str) -> float:
         """Returns a price."""
-        return 1.0
+        return float(len(item))
 
     @classmethod
     def open(cls, day: int) -> bool:
         """Says whether it is open."""
-        return True
+        return day < 6
 
     @staticmethod
     def vat(region: str) -> float:
         """Returns a tax."""
-        return 0.2
+        return float(len(region))
 
 
 class Greeter:
@@ -259,10 +261,6 @@ class AsyncGreeter:
     async def __call__(self, name: str) -> str:
         """Greets later."""
         return name
-
-
-async def fetch(key: int) -> int:
-    return key
 
 
 @pytest.mark.parametrize(
@@ -298,7 +296,7 @@ def test_what_partial_binds_is_fixed():
 
 def test_what_partial_binds_may_have_any_type():
     def rows(connection: asyncio.AbstractEventLoop, table: str):
-        return table
+        return connection, table
 
     assert list(Tool(functools.partial(rows, None)).schema["properties"]) == ["table"]
     assert list(Tool(functools.partial(rows, connection=None)).schema["properties"]) == ["table"]
@@ -377,7 +375,7 @@ def test_annotation_that_cannot_be_resolved_is_named():
 )
 def test_annotation_that_no_argument_can_have_is_refused(annotation):
     with pytest.raises(
-        PolicyError, match="^tool 'f': parameter 'x': .*; functools.partial can fix its value$"
+        PolicyError, match=r"^tool 'f': parameter 'x': .*; functools\.partial can fix its value$"
     ):
         tool_of(annotation)
 
@@ -492,7 +490,7 @@ ID = uuid.UUID(int=5)
         (dict[str, float], {"a": 1}, {"a": 1.0}),
         (collections.abc.Mapping[int, list[int]], {1: [2]}, {1: [2]}),
         (collections.OrderedDict, {"a": 1}, collections.OrderedDict(a=1)),
-        (Optional[int], None, None),  # noqa: UP007, UP045
+        (Optional[int], None, None),  # noqa: UP045
         (Union[int, str], "x", "x"),  # noqa: UP007
         (int | str | None, 5, 5),
         (int | float, 5, 5),
@@ -532,7 +530,6 @@ def test_value_reaches_the_tool_as_its_annotation_says(annotation, value, expect
         (float, 10**400, "'x' must be float, got an int that is too large for one"),
         (bool, 1, "'x' must be bool, got int 1"),
         (str, b"x", "'x' must be str, got bytes b'x'"),
-        (str, 10**5000, "'x' must be str, got int"),
         (int, "y" * 100, "'x' must be int, got str '" + "y" * 59 + "..."),
         (int, ["long"] * 100, "'x' must be int, got list of 100"),
         (None, 0, "'x' must be None, got int 0"),
@@ -553,7 +550,7 @@ def test_value_reaches_the_tool_as_its_annotation_says(annotation, value, expect
         (dict[str, int], {"a": "b"}, "'x'['a'] must be int, got str 'b'"),
         (dict[str, int], {1: 2}, "'x' has a key that must be str, got int 1"),
         (list[dict[str, int]], [{}, {}, {"id": "7"}], "'x'[2]['id'] must be int, got str '7'"),
-        (Optional[int], "5", "'x' must be int or None, got str '5'"),  # noqa: UP007, UP045
+        (Optional[int], "5", "'x' must be int or None, got str '5'"),  # noqa: UP045
         (int | str, 1.5, "'x' must be int or str, got float 1.5"),
         (list[int] | None, [1, "x"], "'x'[1] must be int, got str 'x'"),
         (Literal["a", "b"], "c", "'x' must be 'a' or 'b', got str 'c'"),
@@ -575,6 +572,10 @@ def test_value_reaches_the_tool_as_its_annotation_says(annotation, value, expect
 )
 def test_wrong_value_is_refused_with_the_path_to_it(annotation, value, message):
     assert refusal(tool_of(annotation), x=value) == f"f: argument {message}"
+
+
+def test_int_with_too_many_digits_to_show_is_refused():
+    assert refusal(tool_of(str), x=10**5000) == "f: argument 'x' must be str, got int"
 
 
 def test_a_class_that_checks_its_values_refuses_in_its_own_words():
@@ -698,12 +699,12 @@ def test_two_types_of_one_name_have_two_definitions():
     ],
 )
 def test_default_is_in_the_schema(default, shown):
-    assert tool_of(Any, default=default).schema["properties"]["x"] == {"default": shown}
+    assert tool_of(Any, default).schema["properties"]["x"] == {"default": shown}
 
 
 @pytest.mark.parametrize("default", [float("nan"), b"x", object(), {1, 2}, (1,)])
 def test_default_without_a_json_form_is_left_out(default):
-    tool = tool_of(Any, default=default)
+    tool = tool_of(Any, default)
     assert tool.schema["properties"]["x"] == {}
     assert tool.schema["required"] == []
     assert tool.bind({}) == {}
@@ -746,7 +747,7 @@ def test_pydantic_models_describe_and_check_arguments():
 
     class User(pydantic.BaseModel):
         name: str = pydantic.Field(description="full name")
-        addresses: list[Address] = []
+        addresses: list[Address]
 
     tool = tool_of(User)
     assert tool.schema["properties"]["x"] == {"$ref": "#/$defs/User"}
@@ -787,6 +788,6 @@ def test_pydantic_model_that_raises_something_of_its_own_is_a_refusal():
         @pydantic.field_validator("n")
         @classmethod
         def check(cls, value):
-            raise KeyError("odd")
+            return {}[value]
 
-    assert refusal(tool_of(Odd), x={"n": 1}) == "f: argument 'x' cannot be a Odd: KeyError: 'odd'"
+    assert refusal(tool_of(Odd), x={"n": 1}) == "f: argument 'x' cannot be a Odd: KeyError: 1"

@@ -10,8 +10,9 @@ import threading
 import time
 import weakref
 
-import hypercell
 import pytest
+
+import hypercell
 from hypercell import _image, _sandbox
 
 sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120
@@ -25,7 +26,7 @@ def program(function):
 
 
 @program
-def value(box, **inputs):
+def value(_, **inputs):
     return inputs or 42
     yield
 
@@ -53,7 +54,7 @@ def exit_hard(box):
 
 
 @program
-def unusable(box):
+def unusable(_):
     raise hypercell.ValueNotSendableError("inputs: no")
     yield
 
@@ -73,12 +74,6 @@ def make(monkeypatch):
     yield make
     for box in boxes:
         box.close()
-
-
-def took(action):
-    before = time.monotonic()
-    action()
-    return time.monotonic() - before
 
 
 def run_in_thread(action):
@@ -114,7 +109,8 @@ def test_runs_share_one_thread_that_is_made_by_the_first(make):
     assert threading.active_count() == before
 
 
-def test_dropped_sandbox_ends_its_thread(make):
+@pytest.mark.usefixtures("make")
+def test_dropped_sandbox_ends_its_thread():
     box = hypercell.Sandbox()
     box.run("value")
     thread, reference = box._native.threads[0], weakref.ref(box)
@@ -124,7 +120,8 @@ def test_dropped_sandbox_ends_its_thread(make):
     assert (reference(), thread.is_alive()) == (None, False)
 
 
-def test_error_of_a_run_keeps_no_cycle(make):
+@pytest.mark.usefixtures("make")
+def test_error_of_a_run_keeps_no_cycle():
     gc.collect()
     gc.disable()
     try:
@@ -184,11 +181,11 @@ def test_sync_tool_that_does_not_return_is_left_behind_at_the_limit_and_named(ma
         came_back.set()
 
     box = make({"tool": hang}, wall_time_s=0.2)
+    before = time.monotonic()
     with pytest.raises(hypercell.TimeLimitError) as caught:
-        seconds = took(lambda: None)
-        seconds = took(lambda: box.run("call"))
+        box.run("call")
+    assert time.monotonic() - before < 1
     error = caught.value
-    assert seconds < 1
     assert (error.limit, error.maximum, error.unit, error.tool) == ("wall_time_s", 0.2, "s", "tool")
     assert 0.2 <= error.used < 1
     assert str(error).endswith(" s, which exceeds wall_time_s, which is 0.2 s: tool 'tool' had not returned")
@@ -204,12 +201,11 @@ def test_sync_tool_that_does_not_return_is_left_behind_at_the_limit_and_named(ma
     assert (first.is_alive(), box.run("value").value, box._native.resets) == (False, 42, resets)
 
 
-def test_tool_that_returns_too_late_is_named(make):
-    box = make({"tool": lambda: time.sleep(0.15)}, wall_time_s=0.1)
-    box._native.wall_time_s = 0.15
+def test_time_in_tools_that_return_counts(make):
+    box = make({"tool": lambda: time.sleep(0.03)}, wall_time_s=0.1)
     with pytest.raises(hypercell.TimeLimitError) as caught:
         box.run("call", inputs={"times": 100})
-    assert caught.value.tool == "tool"
+    assert caught.value.result.usage.tool_calls < 10
 
 
 def test_async_tool_is_cancelled_at_the_limit_and_its_loop_goes_on(make):
@@ -433,7 +429,7 @@ def test_second_ctrl_c_does_not_leave_the_sandbox_busy(make):
 
 
 def test_kept_state_is_lost_with_a_failed_run_until_reset(make):
-    def poisons(code, **options):
+    def poisons(code):
         box = make({"tool": lambda: threading.Event().wait(5)}, wall_time_s=0.1, keep_state=True)
         with pytest.raises(hypercell.LimitError):
             box.run(code)

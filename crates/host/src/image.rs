@@ -270,8 +270,10 @@ impl Plan<'_> {
         };
         let entry = cache.publish(lock, &entry_dir, metadata)?;
         // From the saved files, as every later process: they are mapped, and shared between processes.
-        let snapshot = VmSnapshot::load(&entry.snapshot_dir())
-            .map_err(|error| ImageError::Start { stage: "loading the snapshot", detail: error.to_string() })?;
+        let snapshot = VmSnapshot::load(&entry.snapshot_dir()).map_err(|error| ImageError::Start {
+            stage: "loading the snapshot",
+            detail: error.to_string(),
+        })?;
         Ok(Image { entry, snapshot, notices: Vec::new() })
     }
 }

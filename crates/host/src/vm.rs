@@ -9,11 +9,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use hypercell_abi::link::{CHUNK_BYTES, Tag};
 use hyperlight_host::hypervisor::InterruptHandle;
 use hyperlight_host::mem::memory_region::MemoryRegionFlags;
 use hyperlight_host::sandbox::snapshot::{OciTag, Snapshot};
 use hyperlight_host::{HyperlightError, SandboxBuilder};
-use hypercell_abi::link::{CHUNK_BYTES, Tag};
 
 use crate::engine::{Engine, Interrupt, VmError};
 
@@ -92,7 +92,8 @@ impl Vm {
     }
 
     fn build(builder: SandboxBuilder) -> Result<Self, VmError> {
-        let builder = builder.guest_msrs(&SYSCALL_MSRS).map_err(|e| VmError::Hypervisor { detail: e.to_string() })?;
+        let builder =
+            builder.guest_msrs(&SYSCALL_MSRS).map_err(|e| VmError::Hypervisor { detail: e.to_string() })?;
         let sandbox = builder.build().map_err(vm_error)?;
         Ok(Self { sandbox })
     }
@@ -143,7 +144,10 @@ impl Engine for Vm {
             let (next, chunk) = self.call(Tag::Next, &[])?;
             if received.len() + chunk.len() > MAX_TURN_BYTES || chunk.is_empty() {
                 return Err(VmError::Crashed {
-                    detail: format!("the guest's turn of {} bytes or more exceeds {MAX_TURN_BYTES}", received.len()),
+                    detail: format!(
+                        "the guest's turn of {} bytes or more exceeds {MAX_TURN_BYTES}",
+                        received.len()
+                    ),
                 });
             }
             received.extend_from_slice(&chunk);
@@ -193,7 +197,9 @@ fn vm_error(error: HyperlightError) -> VmError {
         HyperlightError::NoHypervisorFound() => VmError::Unavailable { detail: "no hypervisor found".into() },
         HyperlightError::GuestAborted(_, message) => VmError::Crashed { detail: message },
         HyperlightError::TransportError(message) => VmError::Crashed { detail: message },
-        HyperlightError::GuestError(code, message) => VmError::Crashed { detail: format!("{code:?}: {message}") },
+        HyperlightError::GuestError(code, message) => {
+            VmError::Crashed { detail: format!("{code:?}: {message}") }
+        }
         other => VmError::Hypervisor { detail: other.to_string() },
     }
 }

@@ -183,7 +183,9 @@ pub fn enable_vector_state() {
 fn xgetbv() -> u64 {
     let (low, high): (u32, u32);
     // SAFETY: the caller has seen OSXSAVE in CPUID.
-    unsafe { core::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack)) };
+    unsafe {
+        core::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack))
+    };
     u64::from(low) | u64::from(high) << 32
 }
 
@@ -207,7 +209,9 @@ pub fn rdrand() -> Option<u64> {
     for _ in 0..10 {
         let (value, ok): (u64, u8);
         // SAFETY: CPUID reports RDRAND.
-        unsafe { core::arch::asm!("rdrand {}", "setc {}", out(reg) value, out(reg_byte) ok, options(nomem, nostack)) };
+        unsafe {
+            core::arch::asm!("rdrand {}", "setc {}", out(reg) value, out(reg_byte) ok, options(nomem, nostack))
+        };
         if ok != 0 {
             return Some(value);
         }

@@ -9,8 +9,8 @@
 use alloc::vec::Vec;
 
 use hypercell_abi::frame::{
-    ENTER_HEADER_BYTES, EXIT_HEADER_BYTES, EnterHeader, ExitHeader, FRAME_HEADER_BYTES, FrameHeader, FrameKind, Route,
-    UnsupportedSyscall,
+    ENTER_HEADER_BYTES, EXIT_HEADER_BYTES, EnterHeader, ExitHeader, FRAME_HEADER_BYTES, FrameHeader,
+    FrameKind, Route, UnsupportedSyscall,
 };
 use hypercell_abi::limits::{MAX_FRAME_BYTES, MAX_OUTPUT_CHUNK_BYTES, MAX_UNSUPPORTED_SYSCALLS};
 use hypercell_abi::link::{CHUNK_BYTES, Tag};

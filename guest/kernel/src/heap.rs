@@ -30,7 +30,8 @@ pub struct Grow {
 impl OomHandler for Grow {
     fn handle_oom(talc: &mut Talc<Self>, layout: Layout) -> Result<(), ()> {
         let end = talc.oom_handler.end.get();
-        let wanted = (layout.size() as u64 + layout.align() as u64 + 4096).max(GROW_MIN).next_multiple_of(PAGE);
+        let wanted =
+            (layout.size() as u64 + layout.align() as u64 + 4096).max(GROW_MIN).next_multiple_of(PAGE);
         if end + wanted > HEAP_END || wanted / PAGE + 64 > frames::available() {
             return Err(());
         }

@@ -10,14 +10,17 @@ use alloc::vec::Vec;
 use core::num::NonZeroU16;
 
 use hyperlight_common::flatbuffer_wrappers::function_call::FunctionCall;
-use hyperlight_common::flatbuffer_wrappers::function_types::{FunctionCallResult, ParameterValue, ReturnValue};
+use hyperlight_common::flatbuffer_wrappers::function_types::{
+    FunctionCallResult, ParameterValue, ReturnValue,
+};
 use hyperlight_common::layout::{self, QueueDims, TransportArena};
 use hyperlight_common::transport::{
-    Buf, EncodedMessage, ExternalValues, MailboxValue, MsgHeader, MsgKind, size_prefix_payload_len, size_prefixed_len,
+    Buf, EncodedMessage, ExternalValues, MailboxValue, MsgHeader, MsgKind, size_prefix_payload_len,
+    size_prefixed_len,
 };
 use hyperlight_common::virtq::{
-    BufferLease, BufferMap, G2H_LOWER_SLOT_COUNT, G2H_LOWER_SLOT_SIZE, Layout, MemOps, Notifier, QueueStats, Segments,
-    SlotLayout, SlotPool, UsedChain, VirtqProducer,
+    BufferLease, BufferMap, G2H_LOWER_SLOT_COUNT, G2H_LOWER_SLOT_SIZE, Layout, MemOps, Notifier, QueueStats,
+    Segments, SlotLayout, SlotPool, UsedChain, VirtqProducer,
 };
 use hyperlight_common::vmem::PAGE_SIZE;
 
@@ -139,17 +142,29 @@ impl Link {
         let arena = TransportArena::new(base, to_host_dims, to_guest_dims).ok_or(bad)?;
 
         // One page of small slots for short messages, the rest in large ones: what the host expects of this pool.
-        let small = SlotLayout::new(arena.g2h_pool_addr(), G2H_LOWER_SLOT_SIZE, G2H_LOWER_SLOT_COUNT).map_err(|_| bad)?;
+        let small = SlotLayout::new(arena.g2h_pool_addr(), G2H_LOWER_SLOT_SIZE, G2H_LOWER_SLOT_COUNT)
+            .map_err(|_| bad)?;
         let rest = to_host_dims.pool_len() - PAGE_SIZE;
         let large = SlotLayout::new(small.end_addr(), to_host_slot, rest / to_host_slot).map_err(|_| bad)?;
         let to_host_pool = SlotPool::new_tiered(small, large).map_err(|_| bad)?;
-        let slots = SlotLayout::new(arena.h2g_pool_addr(), to_guest_slot, to_guest_dims.pool_len() / to_guest_slot)
-            .map_err(|_| bad)?;
+        let slots =
+            SlotLayout::new(arena.h2g_pool_addr(), to_guest_slot, to_guest_dims.pool_len() / to_guest_slot)
+                .map_err(|_| bad)?;
         let to_guest_pool = SlotPool::new(slots).map_err(|_| bad)?;
 
         let mut link = Self {
-            to_host: Queue::new(ring(arena.g2h_ring_addr(), to_host_dims.size())?, ScratchMem, NoNotice, to_host_pool),
-            to_guest: Queue::new(ring(arena.h2g_ring_addr(), to_guest_dims.size())?, ScratchMem, NoNotice, to_guest_pool),
+            to_host: Queue::new(
+                ring(arena.g2h_ring_addr(), to_host_dims.size())?,
+                ScratchMem,
+                NoNotice,
+                to_host_pool,
+            ),
+            to_guest: Queue::new(
+                ring(arena.h2g_ring_addr(), to_guest_dims.size())?,
+                ScratchMem,
+                NoNotice,
+                to_guest_pool,
+            ),
             to_guest_slot_bytes: to_guest_slot,
             mailbox: arena.mbx_addr(),
             generation: arch::metadata(layout::SCRATCH_TOP_SNAPSHOT_GENERATION_OFFSET),
@@ -163,7 +178,12 @@ impl Link {
     fn post_buffers(&mut self) -> Result<(), LinkError> {
         let mut batch = self.to_guest.batch();
         loop {
-            match batch.chain().writable(self.to_guest_slot_bytes).build().and_then(|chain| batch.submit(chain)) {
+            match batch
+                .chain()
+                .writable(self.to_guest_slot_bytes)
+                .build()
+                .and_then(|chain| batch.submit(chain))
+            {
                 Ok(_) => {}
                 Err(error) if error.is_transient() => {
                     batch.finish_without_notify();
@@ -183,7 +203,8 @@ impl Link {
         self.refresh()?;
         self.to_host.reclaim().map_err(|_| LinkError("reclaim of sent buffers"))?;
         let mut payload = self.next_buffer()?;
-        let header = payload.split_to(MsgHeader::SIZE).ok_or(LinkError("message without header"))?.into_bytes();
+        let header =
+            payload.split_to(MsgHeader::SIZE).ok_or(LinkError("message without header"))?.into_bytes();
         let header = MsgHeader::from_bytes(&header).ok_or(LinkError("bad message header"))?;
         match header.kind {
             MsgKind::SnapshotCheckpoint => return Ok(Entry::Checkpoint),
@@ -195,9 +216,12 @@ impl Link {
         }
         let mut prefix = [0; 4];
         payload.as_buf().try_copy_to_slice(&mut prefix).map_err(|_| LinkError("call without prefix"))?;
-        let control_len = size_prefix_payload_len(&prefix).and_then(size_prefixed_len).ok_or(LinkError("bad call prefix"))?;
+        let control_len = size_prefix_payload_len(&prefix)
+            .and_then(size_prefixed_len)
+            .ok_or(LinkError("bad call prefix"))?;
         let control = payload.split_to(control_len).ok_or(LinkError("call cut short"))?.into_bytes();
-        let call = FunctionCall::decode(&control, &mut payload).map_err(|_| LinkError("call does not decode"))?;
+        let call =
+            FunctionCall::decode(&control, &mut payload).map_err(|_| LinkError("call does not decode"))?;
         match call.parameters.and_then(|mut p| p.pop()) {
             Some(ParameterValue::VecBytes(bytes)) => Ok(Entry::Call(header.cid, bytes)),
             _ => Err(LinkError("call without bytes")),
@@ -232,10 +256,16 @@ impl Link {
         let result = FunctionCallResult::new(Ok(ReturnValue::VecBytes(bytes)));
         let mut builder = flatbuffers::FlatBufferBuilder::new();
         let mut externals = ExternalValues::new();
-        let control = result.encode(&mut builder, &mut externals).map_err(|_| LinkError("result does not encode"))?;
-        let message =
-            EncodedMessage::new(MsgKind::Response, id, control, externals).ok_or(LinkError("result too long"))?;
-        let mut chain = self.to_host.chain().readable(message.total_len()).build().map_err(|_| LinkError("no room to send"))?;
+        let control =
+            result.encode(&mut builder, &mut externals).map_err(|_| LinkError("result does not encode"))?;
+        let message = EncodedMessage::new(MsgKind::Response, id, control, externals)
+            .ok_or(LinkError("result too long"))?;
+        let mut chain = self
+            .to_host
+            .chain()
+            .readable(message.total_len())
+            .build()
+            .map_err(|_| LinkError("no room to send"))?;
         for chunk in message.chunks() {
             chain.write_all(chunk).map_err(|_| LinkError("short send buffer"))?;
         }

@@ -84,7 +84,10 @@ fn load(path: &[u8], base: u64) -> Result<Loaded, Errno> {
             PT_LOAD => {
                 map_segment(file, &h, base)?;
                 loaded.end = loaded.end.max(base + h.p_vaddr + h.p_memsz);
-                if h.p_offset <= header.e_phoff && header.e_phoff < h.p_offset + h.p_filesz && loaded.headers_at == 0 {
+                if h.p_offset <= header.e_phoff
+                    && header.e_phoff < h.p_offset + h.p_filesz
+                    && loaded.headers_at == 0
+                {
                     loaded.headers_at = base + h.p_vaddr + (header.e_phoff - h.p_offset);
                 }
             }
@@ -108,7 +111,9 @@ fn map_segment(file: &'static [u8], h: &ProgramHeader, base: u64) -> Result<(), 
     let start = base + h.p_vaddr;
     let page_start = start & !(PAGE - 1);
     let before = start - page_start;
-    if h.p_offset % PAGE != before || h.p_offset.checked_add(h.p_filesz).is_none_or(|end| end > file.len() as u64) {
+    if h.p_offset % PAGE != before
+        || h.p_offset.checked_add(h.p_filesz).is_none_or(|end| end > file.len() as u64)
+    {
         return Err(Errno::ENOEXEC);
     }
     let file_end = start + h.p_filesz;

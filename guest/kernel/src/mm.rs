@@ -224,7 +224,15 @@ impl AddressSpace {
     /// # Errors
     ///
     /// `ENOMEM` where the limit of the run or the address space does not allow it.
-    pub fn map(&mut self, hint: u64, len: u64, fixed: bool, prot: Prot, backing: Backing, counted: bool) -> Result<u64, Errno> {
+    pub fn map(
+        &mut self,
+        hint: u64,
+        len: u64,
+        fixed: bool,
+        prot: Prot,
+        backing: Backing,
+        counted: bool,
+    ) -> Result<u64, Errno> {
         let len = page_up(len).filter(|&l| l > 0).ok_or(Errno::ENOMEM)?;
         let committed = counted && prot.contains(Prot::WRITE);
         let start = if fixed {
@@ -263,7 +271,8 @@ impl AddressSpace {
         while start + offset < end && offset < left {
             let frame = paging::frame_of(paging::entry(source + offset));
             if frame != 0 {
-                paging::map(start + offset, frame, protection_bits(prot) & !paging::WRITE).map_err(|_| Errno::ENOMEM)?;
+                paging::map(start + offset, frame, protection_bits(prot) & !paging::WRITE)
+                    .map_err(|_| Errno::ENOMEM)?;
             }
             offset += PAGE;
         }
@@ -294,7 +303,8 @@ impl AddressSpace {
         self.split(start);
         self.split(end);
         if prot.contains(Prot::WRITE) {
-            let newly: u64 = self.areas.range(start..end).filter(|(_, a)| !a.committed).map(|(s, a)| a.end - s).sum();
+            let newly: u64 =
+                self.areas.range(start..end).filter(|(_, a)| !a.committed).map(|(s, a)| a.end - s).sum();
             self.charge(newly)?;
         }
         for (_, area) in self.areas.range_mut(start..end) {
@@ -313,7 +323,9 @@ impl AddressSpace {
                 bits &= !paging::USER;
             }
             let new = entry & !(paging::WRITE | paging::USER | paging::NO_EXECUTE) | bits;
-            narrowed |= new != entry && (entry & !new & (paging::WRITE | paging::USER) != 0 || new & !entry & paging::NO_EXECUTE != 0);
+            narrowed |= new != entry
+                && (entry & !new & (paging::WRITE | paging::USER) != 0
+                    || new & !entry & paging::NO_EXECUTE != 0);
             (new != entry).then_some(new)
         });
         if narrowed {
@@ -334,12 +346,18 @@ impl AddressSpace {
         }
         self.release_pages(start, end);
         self.flush_stale();
-        let refill: alloc::vec::Vec<(u64, Area)> = self.areas.range(..end).rev().take_while(|(_, a)| a.end > start)
-            .map(|(s, a)| (*s, *a)).collect();
+        let refill: alloc::vec::Vec<(u64, Area)> =
+            self.areas.range(..end).rev().take_while(|(_, a)| a.end > start).map(|(s, a)| (*s, *a)).collect();
         for (at, area) in refill {
             if let Backing::Image(source, left) = area.backing {
                 let from = at.max(start);
-                self.map_image(from, area.end.min(end), source + (from - at), left.saturating_sub(from - at), area.prot)?;
+                self.map_image(
+                    from,
+                    area.end.min(end),
+                    source + (from - at),
+                    left.saturating_sub(from - at),
+                    area.prot,
+                )?;
             }
         }
         Ok(())
@@ -367,7 +385,10 @@ impl AddressSpace {
                 self.charge(new_len - old_len)?;
             }
             self.flush_stale();
-            self.areas.insert(old_end, Area { end: grow_end, backing: area.backing.advanced(old_end - start), ..area });
+            self.areas.insert(
+                old_end,
+                Area { end: grow_end, backing: area.backing.advanced(old_end - start), ..area },
+            );
             return Ok(old);
         }
         if !may_move {
@@ -380,7 +401,10 @@ impl AddressSpace {
                 return Err(error);
             }
         }
-        self.areas.insert(target, Area { end: target + new_len, backing: area.backing.advanced(old - start), ..area });
+        self.areas.insert(
+            target,
+            Area { end: target + new_len, backing: area.backing.advanced(old - start), ..area },
+        );
         let mut moved = Ok(());
         paging::for_each(old, old_end, |at, entry| {
             let bits = entry & (paging::WRITE | paging::NO_EXECUTE);
@@ -412,13 +436,20 @@ impl AddressSpace {
                 return self.brk;
             }
             self.flush_stale();
-            let joined = self.areas.range(..old_end).next_back().filter(|(s, a)| a.end == old_end && **s >= self.brk_start)
+            let joined = self
+                .areas
+                .range(..old_end)
+                .next_back()
+                .filter(|(s, a)| a.end == old_end && **s >= self.brk_start)
                 .map(|(s, _)| *s);
             match joined.and_then(|s| self.areas.get_mut(&s)) {
                 Some(area) => area.end = new_end,
                 None => {
                     let prot = Prot::READ | Prot::WRITE;
-                    self.areas.insert(old_end, Area { end: new_end, prot, backing: Backing::Anonymous, committed: true });
+                    self.areas.insert(
+                        old_end,
+                        Area { end: new_end, prot, backing: Backing::Anonymous, committed: true },
+                    );
                 }
             }
         } else if new_end < old_end {
@@ -439,7 +470,13 @@ impl AddressSpace {
     fn resolve(&self, address: u64, write: bool, fetch: bool) -> Fault {
         let page = address & !(PAGE - 1);
         let Some((start, area)) = self.find(page) else { return Fault::Denied };
-        let needed = if write { Prot::WRITE } else if fetch { Prot::EXEC } else { Prot::READ };
+        let needed = if write {
+            Prot::WRITE
+        } else if fetch {
+            Prot::EXEC
+        } else {
+            Prot::READ
+        };
         if !area.prot.contains(needed) {
             return Fault::Denied;
         }
@@ -449,7 +486,10 @@ impl AddressSpace {
                 paging::make_writable(page).map_or(Fault::OutOfMemory, |_| Fault::Resolved)
             } else {
                 // A stale translation, or a page closed by an earlier protection: open it as the area says.
-                paging::set_bits(page, paging::USER | protection_bits(area.prot) & !paging::WRITE | keep_write(page));
+                paging::set_bits(
+                    page,
+                    paging::USER | protection_bits(area.prot) & !paging::WRITE | keep_write(page),
+                );
                 Fault::Resolved
             };
         }

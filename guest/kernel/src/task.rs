@@ -147,7 +147,8 @@ pub fn fault_signal(regs: &mut Regs, vector: u64, error: u64, address: u64) {
     let blocked = TASK.with(|t| t.blocked & bit(signal) != 0);
     let fault = LastFault { signal, vector, write: vector == 14 && error & 2 != 0, address, rip: regs.rip };
     TASK.with(|t| t.last_fault = Some(fault));
-    let handled = action.handler > 1 && !blocked && run_handler(regs, signal, action, vector, error, address).is_ok();
+    let handled =
+        action.handler > 1 && !blocked && run_handler(regs, signal, action, vector, error, address).is_ok();
     if !handled {
         end_by_signal(signal, regs, "");
     }
@@ -165,8 +166,20 @@ fn end_by_signal(signal: u32, regs: &Regs, why: &str) -> ! {
     let report = format!(
         "{} ({signal}): {why}\nrip {:#018x} rsp {:#018x} rbp {:#018x} rflags {:#x}\nrax {:#018x} rbx {:#018x} rcx {:#018x} \
          rdx {:#018x}\nrsi {:#018x} rdi {:#018x} r8  {:#018x} r9  {:#018x}\n{}",
-        name(signal), regs.rip, regs.rsp, regs.rbp, regs.rflags, regs.rax, regs.rbx, regs.rcx, regs.rdx, regs.rsi, regs.rdi,
-        regs.r8, regs.r9, mapping_of(regs.rip)
+        name(signal),
+        regs.rip,
+        regs.rsp,
+        regs.rbp,
+        regs.rflags,
+        regs.rax,
+        regs.rbx,
+        regs.rcx,
+        regs.rdx,
+        regs.rsi,
+        regs.rdi,
+        regs.r8,
+        regs.r9,
+        mapping_of(regs.rip)
     );
     channel::exited(128 + signal as i32, signal, &report)
 }
@@ -195,7 +208,14 @@ fn fpu_of(regs: &Regs) -> u64 {
     (core::ptr::from_ref(regs) as u64 - XSAVE_BYTES as u64) & !63
 }
 
-fn run_handler(regs: &mut Regs, signal: u32, action: Action, vector: u64, error: u64, address: u64) -> Result<(), Errno> {
+fn run_handler(
+    regs: &mut Regs,
+    signal: u32,
+    action: Action,
+    vector: u64,
+    error: u64,
+    address: u64,
+) -> Result<(), Errno> {
     let (altstack, old_mask) = TASK.with(|t| (t.altstack, t.blocked));
     let on_alt = regs.rsp.wrapping_sub(altstack.0) < altstack.1;
     let mut top = regs.rsp.wrapping_sub(RED_ZONE);
@@ -215,8 +235,29 @@ fn run_handler(regs: &mut Regs, signal: u32, action: Action, vector: u64, error:
     put(8 + 24, if altstack.1 == 0 { u64::from(linux::SS_DISABLE) } else { u64::from(on_alt) });
     put(8 + 32, altstack.1);
     let saved = [
-        regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15, regs.rdi, regs.rsi, regs.rbp, regs.rbx,
-        regs.rdx, regs.rax, regs.rcx, regs.rsp, regs.rip, regs.rflags, regs.cs | regs.ss << 48, error, vector, old_mask, address,
+        regs.r8,
+        regs.r9,
+        regs.r10,
+        regs.r11,
+        regs.r12,
+        regs.r13,
+        regs.r14,
+        regs.r15,
+        regs.rdi,
+        regs.rsi,
+        regs.rbp,
+        regs.rbx,
+        regs.rdx,
+        regs.rax,
+        regs.rcx,
+        regs.rsp,
+        regs.rip,
+        regs.rflags,
+        regs.cs | regs.ss << 48,
+        error,
+        vector,
+        old_mask,
+        address,
         fpu_at,
     ];
     for (i, value) in saved.into_iter().enumerate() {
@@ -266,8 +307,22 @@ pub fn sigreturn(regs: &mut Regs) -> SysResult {
         arch::load_saved_fpu(fpu_of(regs), &area);
     }
     let fields = [
-        &mut regs.r8, &mut regs.r9, &mut regs.r10, &mut regs.r11, &mut regs.r12, &mut regs.r13, &mut regs.r14, &mut regs.r15,
-        &mut regs.rdi, &mut regs.rsi, &mut regs.rbp, &mut regs.rbx, &mut regs.rdx, &mut regs.rax, &mut regs.rcx, &mut regs.rsp,
+        &mut regs.r8,
+        &mut regs.r9,
+        &mut regs.r10,
+        &mut regs.r11,
+        &mut regs.r12,
+        &mut regs.r13,
+        &mut regs.r14,
+        &mut regs.r15,
+        &mut regs.rdi,
+        &mut regs.rsi,
+        &mut regs.rbp,
+        &mut regs.rbx,
+        &mut regs.rdx,
+        &mut regs.rax,
+        &mut regs.rcx,
+        &mut regs.rsp,
         &mut regs.rip,
     ];
     for (i, field) in fields.into_iter().enumerate() {

@@ -15,7 +15,8 @@ struct Clock {
     monotonic_ns: u64,
 }
 
-static CLOCK: KernelCell<Clock> = KernelCell::new(Clock { realtime_ns: 0, tsc: 0, scale: 0, monotonic_ns: 1 });
+static CLOCK: KernelCell<Clock> =
+    KernelCell::new(Clock { realtime_ns: 0, tsc: 0, scale: 0, monotonic_ns: 1 });
 
 /// Sets the wall clock (nanoseconds since 1970) and the rate of the counter (kHz).
 pub fn set(realtime_ns: u64, tsc_khz: u32) {
@@ -23,7 +24,8 @@ pub fn set(realtime_ns: u64, tsc_khz: u32) {
         let monotonic = c.monotonic_now();
         let passed = realtime_ns.saturating_sub(c.realtime_ns);
         // The counter may have restarted with the VM, so time on the outside is what counts.
-        c.monotonic_ns = if c.realtime_ns == 0 { c.monotonic_ns } else { (c.monotonic_ns + passed).max(monotonic) };
+        c.monotonic_ns =
+            if c.realtime_ns == 0 { c.monotonic_ns } else { (c.monotonic_ns + passed).max(monotonic) };
         c.realtime_ns = realtime_ns;
         c.tsc = arch::rdtsc();
         c.scale = if tsc_khz == 0 { 0 } else { (1_000_000u64 << 32) / u64::from(tsc_khz) };

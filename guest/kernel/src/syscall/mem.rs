@@ -60,7 +60,8 @@ pub fn sys_mmap(args: &Args) -> SysResult {
     if flags & linux::MAP_ANONYMOUS != 0 {
         return MM.with(|mm| mm.map(hint, len, fixed, protection, Backing::Anonymous, counted));
     }
-    let shared = flags & linux::MAP_TYPE == linux::MAP_SHARED || flags & linux::MAP_TYPE == linux::MAP_SHARED_VALIDATE;
+    let shared =
+        flags & linux::MAP_TYPE == linux::MAP_SHARED || flags & linux::MAP_TYPE == linux::MAP_SHARED_VALIDATE;
     match vfs::map_source(fd as i32, shared && protection.contains(Prot::WRITE))? {
         MapSource::Image(contents) => {
             let backing = match contents.get(offset as usize..) {
@@ -73,7 +74,15 @@ pub fn sys_mmap(args: &Args) -> SysResult {
     }
 }
 
-fn map_memory_file(hint: u64, len: u64, fixed: bool, prot: Prot, shared: bool, file: FileRef, offset: u64) -> SysResult {
+fn map_memory_file(
+    hint: u64,
+    len: u64,
+    fixed: bool,
+    prot: Prot,
+    shared: bool,
+    file: FileRef,
+    offset: u64,
+) -> SysResult {
     let filling = Prot::READ | Prot::WRITE;
     let start = MM.with(|mm| mm.map(hint, len, fixed, filling, Backing::Anonymous, true))?;
     let mut buffer = vec![0; 64 * 1024];
@@ -150,10 +159,21 @@ pub fn sys_madvise(args: &Args) -> SysResult {
     let [start, len, advice, ..] = args.0;
     match advice as u32 {
         linux::MADV_DONTNEED => MM.with(|mm| mm.discard(start, len)).map(|()| 0),
-        linux::MADV_NORMAL | linux::MADV_RANDOM | linux::MADV_SEQUENTIAL | linux::MADV_WILLNEED | linux::MADV_FREE
-        | linux::MADV_HUGEPAGE | linux::MADV_NOHUGEPAGE | linux::MADV_DONTFORK | linux::MADV_DOFORK
-        | linux::MADV_DONTDUMP | linux::MADV_DODUMP | linux::MADV_COLD | linux::MADV_PAGEOUT
-        | linux::MADV_POPULATE_READ | linux::MADV_POPULATE_WRITE => Ok(0),
+        linux::MADV_NORMAL
+        | linux::MADV_RANDOM
+        | linux::MADV_SEQUENTIAL
+        | linux::MADV_WILLNEED
+        | linux::MADV_FREE
+        | linux::MADV_HUGEPAGE
+        | linux::MADV_NOHUGEPAGE
+        | linux::MADV_DONTFORK
+        | linux::MADV_DOFORK
+        | linux::MADV_DONTDUMP
+        | linux::MADV_DODUMP
+        | linux::MADV_COLD
+        | linux::MADV_PAGEOUT
+        | linux::MADV_POPULATE_READ
+        | linux::MADV_POPULATE_WRITE => Ok(0),
         _ => Err(Errno::EINVAL),
     }
 }

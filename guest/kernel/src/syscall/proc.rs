@@ -128,7 +128,18 @@ pub fn sys_times(args: &Args) -> SysResult {
 /// sysinfo(2).
 pub fn sys_sysinfo(args: &Args) -> SysResult {
     let total = mm::total_bytes();
-    let words = [time::monotonic_ns() / 1_000_000_000, 0, 0, 0, total, total.saturating_sub(mm::rss_bytes()), 0, 0, 0, 0];
+    let words = [
+        time::monotonic_ns() / 1_000_000_000,
+        0,
+        0,
+        0,
+        total,
+        total.saturating_sub(mm::rss_bytes()),
+        0,
+        0,
+        0,
+        0,
+    ];
     let mut bytes = [0; 112];
     for (i, word) in words.into_iter().enumerate() {
         bytes[i * 8..i * 8 + 8].copy_from_slice(&word.to_le_bytes());
@@ -212,7 +223,9 @@ pub fn sys_futex(args: &Args) -> SysResult {
             channel::sleep_ns(ns);
             Err(Errno::ETIMEDOUT)
         }
-        linux::FUTEX_WAKE | linux::FUTEX_WAKE_BITSET | linux::FUTEX_REQUEUE | linux::FUTEX_CMP_REQUEUE => Ok(0),
+        linux::FUTEX_WAKE | linux::FUTEX_WAKE_BITSET | linux::FUTEX_REQUEUE | linux::FUTEX_CMP_REQUEUE => {
+            Ok(0)
+        }
         _ => Err(Errno::ENOSYS),
     }
 }

@@ -20,7 +20,8 @@ pub fn sys_rt_sigaction(args: &Args) -> SysResult {
     if old != 0 {
         let action = TASK.with(|t| t.actions[index]);
         let mut bytes = [0; 32];
-        for (i, word) in [action.handler, action.flags, action.restorer, action.mask].into_iter().enumerate() {
+        for (i, word) in [action.handler, action.flags, action.restorer, action.mask].into_iter().enumerate()
+        {
             bytes[i * 8..i * 8 + 8].copy_from_slice(&word.to_le_bytes());
         }
         user::write_bytes(old, &bytes)?;
@@ -32,7 +33,8 @@ pub fn sys_rt_sigaction(args: &Args) -> SysResult {
         let mut bytes = [0; 32];
         user::read_bytes(new, &mut bytes)?;
         let word = |i: usize| u64::from_le_bytes(bytes[i * 8..i * 8 + 8].try_into().unwrap_or_default());
-        let action = Action { handler: word(0), flags: word(1), restorer: word(2), mask: word(3) & !UNBLOCKABLE };
+        let action =
+            Action { handler: word(0), flags: word(1), restorer: word(2), mask: word(3) & !UNBLOCKABLE };
         TASK.with(|t| t.actions[index] = action);
     }
     Ok(0)

@@ -13,8 +13,12 @@ const SECOND: u64 = 1_000_000_000;
 fn clock_ns(clock: u64) -> Result<u64, Errno> {
     match clock as u32 {
         linux::CLOCK_REALTIME | linux::CLOCK_REALTIME_COARSE | linux::CLOCK_TAI => Ok(time::realtime_ns()),
-        linux::CLOCK_MONOTONIC | linux::CLOCK_MONOTONIC_RAW | linux::CLOCK_MONOTONIC_COARSE | linux::CLOCK_BOOTTIME
-        | linux::CLOCK_PROCESS_CPUTIME_ID | linux::CLOCK_THREAD_CPUTIME_ID => Ok(time::monotonic_ns()),
+        linux::CLOCK_MONOTONIC
+        | linux::CLOCK_MONOTONIC_RAW
+        | linux::CLOCK_MONOTONIC_COARSE
+        | linux::CLOCK_BOOTTIME
+        | linux::CLOCK_PROCESS_CPUTIME_ID
+        | linux::CLOCK_THREAD_CPUTIME_ID => Ok(time::monotonic_ns()),
         _ => Err(Errno::EINVAL),
     }
 }

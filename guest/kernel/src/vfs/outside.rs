@@ -9,7 +9,6 @@ pub use crate::mm::{proc_maps, rss_bytes, total_bytes, uncommitted_bytes};
 #[cfg(not(test))]
 pub use crate::time::{monotonic_ns, realtime_ns};
 
-
 #[cfg(test)]
 pub use stand_in::*;
 
