@@ -27,8 +27,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import hypercell
 from kernels import KERNELS
+
+import hypercell
 
 BUDGETS = Path(__file__).with_name("budgets.toml")
 FIRST_RESULT = "import hypercell\nwith hypercell.Sandbox() as box:\n    assert box.run('1+1').value == 2"

@@ -14,7 +14,7 @@ from typing import Any
 
 import hypercell
 
-DATA = json.loads(Path(__file__).with_name("orders.json").read_text(encoding="utf-8"))
+DATA: Any = json.loads(Path(__file__).with_name("orders.json").read_text(encoding="utf-8"))
 EXPECTED_TOOL_CALLS = 36
 
 # What a model writes when it is told which tools there are: it never sees the data, and the answer leaves the
@@ -43,22 +43,24 @@ totals
 
 def list_users() -> list[dict[str, Any]]:
     """Lists all users with id, name, region and tier."""
-    return DATA["users"]
+    users: list[dict[str, Any]] = DATA["users"]
+    return users
 
 
 def get_orders_for_user(user_id: int) -> list[dict[str, Any]]:
     """Lists the orders of one user: product, qty and unit_price each."""
-    return DATA["orders"][str(user_id)]
+    orders: list[dict[str, Any]] = DATA["orders"][str(user_id)]
+    return orders
 
 
 def get_discount_rate(tier: str) -> float:
     """Returns the discount of a tier, as a fraction of the price."""
-    return DATA["discount_rates"][tier]
+    return float(DATA["discount_rates"][tier])
 
 
 def get_tax_rate(region: str) -> float:
     """Returns the tax of a region, as a fraction of the price."""
-    return DATA["tax_rates"][region]
+    return float(DATA["tax_rates"][region])
 
 
 def compute_line_total(qty: int, unit_price: float, discount_rate: float, tax_rate: float) -> float:

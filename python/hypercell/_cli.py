@@ -1,16 +1,26 @@
-"""The command line: `hypercell run` and `hypercell doctor`."""
+"""The command line: `hypercell run` and `hypercell doctor`.
+
+Guarantees: an error of ours is one line on standard error and no traceback. Never: gives a program tools, files or a
+network.
+
+Before: the shell. After: _sandbox, _image.
+"""
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
+import platform
 import sys
 import time
-from collections.abc import Sequence
+import tokenize
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from ._errors import GuestCrashError, HypercellError, LimitError
+from ._errors import GuestCrashError, HypercellError, PolicyError
 from ._image import cache_directory, default_image, native
 from ._limits import MIB, Limits
 from ._result import RunResult
@@ -19,23 +29,40 @@ from ._version import __version__
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+# The run was stopped, or could not start: what `EXIT_FAILED` is not, an exception of the program.
+EXIT_STOPPED = 3
+EXIT_INTERRUPTED = 130
+
+_EPILOG = (
+    "exit status: that of sys.exit(); 1 if the program raised an exception, 2 if it cannot be read or an option is "
+    "wrong, 3 if it was stopped at a limit or no micro-VM can run it"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and returns its exit status."""
-    options = _parser().parse_args(arguments)
+    """Runs a command and returns its exit status.
+
+    Args:
+        arguments: What follows the name of the command; `sys.argv` unless given.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # A value is shown whatever its size: limits bound it already. Python 3.10 has this from 3.10.7.
+    getattr(sys, "set_int_max_str_digits", int)(0)
     try:
+        options = _parser().parse_args(arguments)
         status: int = options.command(options)
+        sys.stdout.flush()
     except HypercellError as error:
-        result = getattr(error, "result", None)
-        if isinstance(result, RunResult):
-            _print_output(result)
-        print(f"hypercell: {error}", file=sys.stderr)
-        if isinstance(error, GuestCrashError) and error.report:
-            print(error.report, file=sys.stderr)
-        status = EXIT_FAILED
+        _complain(error)
+        return EXIT_USAGE if isinstance(error, PolicyError) else EXIT_STOPPED
     except KeyboardInterrupt:
-        status = 130
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever reads the output has enough. Python would complain again when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
     return status
 
 
@@ -43,109 +70,168 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hypercell", description="Runs Python in a fresh micro-VM.")
     parser.add_argument("--version", action="version", version=f"hypercell {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="run a program in a fresh micro-VM, without tools, files or network")
+    run = commands.add_parser(
+        "run",
+        help="run a program, without tools, files or network",
+        description="Runs a program in a fresh micro-VM and prints its output and the value of its last expression.",
+        epilog=_EPILOG,
+    )
     source = run.add_mutually_exclusive_group(required=True)
     source.add_argument("file", nargs="?", metavar="FILE", help="the program; - reads standard input")
-    source.add_argument("-c", dest="code", metavar="CODE", help="the program as an argument")
-    run.add_argument("--json", action="store_true", help="print the whole result as one JSON object")
-    run.add_argument("--wall-time", type=float, metavar="S", help="seconds the program may take (default 30)")
-    run.add_argument("--memory-mib", type=int, metavar="N", help="memory of the guest in MiB (default 512)")
+    source.add_argument("-c", dest="code", metavar="CODE", help="the program itself")
+    run.add_argument("--json", action="store_true", help="print everything about the run as one JSON object")
+    run.add_argument(
+        "--wall-time", type=float, metavar="S", help="seconds that the program may take (default: 30)"
+    )
+    run.add_argument("--memory-mib", type=int, metavar="N", help="memory of the guest in MiB (default: 512)")
     run.set_defaults(command=_run)
-    doctor = commands.add_parser("doctor", help="check whether this machine can run micro-VMs, and say what to do")
+    doctor = commands.add_parser(
+        "doctor",
+        help="check whether this machine can run micro-VMs, and say what to do",
+        description="Checks each part of what a micro-VM needs. Exits with 1 if one fails.",
+    )
     doctor.set_defaults(command=_doctor)
     return parser
+
+
+def _complain(error: object) -> None:
+    print("hypercell:", " ".join(str(error).split()), file=sys.stderr)
 
 
 def _run(options: argparse.Namespace) -> int:
     try:
         code, name = _source(options)
-    except (OSError, UnicodeDecodeError) as error:
-        print(f"hypercell: cannot read the program: {error}", file=sys.stderr)
+    except (OSError, ValueError, SyntaxError) as error:
+        _complain(f"cannot read the program: {error}")
         return EXIT_USAGE
     given: dict[str, Any] = {}
     if options.wall_time is not None:
         given["wall_time_s"] = options.wall_time
     if options.memory_mib is not None:
         given["memory_bytes"] = options.memory_mib * MIB
-    with Sandbox(limits=Limits(**given)) as box:
-        result = box.run(code, filename=name)
-    if options.json:
-        print(json.dumps(_as_json(result)))
-    else:
-        _print_output(result)
-        if result.error is not None:
-            print(result.error, file=sys.stderr)
-        elif result.value is not None:
-            print(repr(result.value))
+    show = _show_json if options.json else _show
+    try:
+        with Sandbox(limits=Limits(**given)) as box:
+            result = box.run(code, filename=name)
+    except HypercellError as error:
+        partial = getattr(error, "result", None)
+        if options.json or isinstance(partial, RunResult):
+            show(partial if isinstance(partial, RunResult) else RunResult(), error)
+        raise
+    show(result, None)
     if result.exit_code is not None:
         return result.exit_code
     return EXIT_FAILED if result.error is not None else 0
 
 
 def _source(options: argparse.Namespace) -> tuple[str, str]:
+    """Returns the program and what tracebacks call it."""
     if options.code is not None:
         return options.code, "<string>"
     if options.file == "-":
-        return sys.stdin.read(), "<stdin>"
-    return Path(options.file).read_text(encoding="utf-8"), options.file
+        data, name = sys.stdin.buffer.read(MIB + 1), "<stdin>"
+    else:
+        with Path(options.file).open("rb") as file:
+            data, name = file.read(MIB + 1), options.file
+    if len(data) > MIB:
+        raise ValueError(f"{name} has more than {MIB} bytes")
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    return data.decode(encoding), name
 
 
-def _print_output(result: RunResult) -> None:
-    sys.stdout.write(result.stdout)
-    sys.stdout.flush()
-    sys.stderr.write(result.stderr)
-    sys.stderr.flush()
+def _show(result: RunResult, error: HypercellError | None) -> None:
+    """Prints what a program left: its output and its value, or its traceback."""
+    _write(sys.stdout, result.stdout)
+    _write(sys.stderr, result.stderr)
+    # A program that leaves by sys.exit() has said what it has to say.
+    if error is not None or result.exit_code is not None:
+        return
+    if result.error is not None:
+        _write(sys.stderr, f"{result.error}\n")
+    elif result.value is not None:
+        start = "" if result.stdout.endswith("\n") or not result.stdout else "\n"
+        _write(sys.stdout, f"{start}{result.value!r}\n")
 
 
-def _as_json(result: RunResult) -> dict[str, Any]:
-    error = result.error
+def _show_json(result: RunResult, error: HypercellError | None) -> None:
+    """Prints all there is to know about a run as one JSON object."""
     try:
-        json.dumps(result.value)
-        value = result.value
-    except (TypeError, ValueError):
-        # JSON has fewer types than a result: what it cannot hold is shown as Python writes it.
-        value = repr(result.value)
-    return {
+        value = json.loads(json.dumps(result.value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        value = None  # JSON has fewer types than Python: `repr` has it.
+    failure: dict[str, Any] | None = None
+    if error is not None:
+        failure = {"type": type(error).__name__, "message": str(error)}
+        if isinstance(error, GuestCrashError):
+            failure["report"] = error.report
+    shown = {
         "value": value,
+        "repr": repr(result.value),
         "stdout": result.stdout,
         "stderr": result.stderr,
-        "error": None if error is None else vars(error),
+        "error": None if result.error is None else vars(result.error),
+        "failure": failure,
         "exit_code": result.exit_code,
         "usage": vars(result.usage),
         "unsupported_syscalls": result.unsupported_syscalls,
     }
+    _write(sys.stdout, json.dumps(shown) + "\n")
 
 
-def _doctor(options: argparse.Namespace) -> int:
-    healthy = True
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(text)
+    stream.flush()
 
-    def report(name: str, ok: bool, detail: str, fix: str | None = None) -> None:
-        nonlocal healthy
-        healthy = healthy and ok
-        print(f"{'ok  ' if ok else 'FAIL'}  {name}: {detail}")
-        if not ok and fix:
-            print(f"      {fix}")
 
+def _doctor(_: argparse.Namespace) -> int:
+    version = f"hypercell {__version__} on {platform.python_implementation()} {platform.python_version()}"
+    print(f"ok    version: {version} ({sys.executable})")
+    return (
+        0
+        if _check_machine() and _check("image", _check_image) and _check("self-test", _self_test)
+        else EXIT_FAILED
+    )
+
+
+def _report(name: str, detail: str, *, is_ok: bool, fix: str = "") -> bool:
+    print(f"{'ok  ' if is_ok else 'FAIL'}  {name}: {' '.join(detail.split())}", flush=True)
+    if fix and not is_ok:
+        print(f"      to do: {fix}", flush=True)
+    return is_ok
+
+
+def _check(name: str, work: Callable[[], str]) -> bool:
+    try:
+        detail = work()
+    except HypercellError as error:
+        # Messages of these errors end with what to do.
+        return _report(name, str(error), is_ok=False)
+    return _report(name, detail, is_ok=True)
+
+
+def _check_machine() -> bool:
     try:
         module = native()
     except HypercellError as error:
-        report("native module", False, str(error))
-        return EXIT_FAILED
-    report("native module", True, f"version {module.__version__}")
+        return _report("native module", str(error), is_ok=False)
+    is_ok = True
     for check in module.preflight(cache_dir=cache_directory()):
-        report(check["name"], bool(check["ok"]), str(check["detail"]), check["fix"])
-    if not healthy:
-        return EXIT_FAILED
-    try:
+        is_ok = _report(check["name"], check["detail"], is_ok=check["ok"], fix=check["fix"]) and is_ok
+    return is_ok
+
+
+def _check_image() -> str:
+    started = time.perf_counter()
+    image = default_image()
+    taken_s = time.perf_counter() - started
+    return f"Python {image.python_version}, {image.size_bytes / MIB:.0f} MiB in {image.path}, ready in {taken_s:.2f} s"
+
+
+def _self_test() -> str:
+    with Sandbox() as box:
         started = time.perf_counter()
-        image = default_image()
-        report("image", True, f"{image!r}, {image.size_bytes / MIB:.0f} MiB, {time.perf_counter() - started:.2f} s")
-        started = time.perf_counter()
-        with Sandbox() as box:
-            value = box.run("1 + 1").value
-        report("self-test", value == 2, f"1 + 1 is {value!r} in a micro-VM, {(time.perf_counter() - started) * 1000:.1f} ms")
-    except LimitError as error:
-        report("self-test", False, str(error), "the machine may be overloaded; try again")
-    except HypercellError as error:
-        report("self-test", False, str(error))
-    return 0 if healthy else EXIT_FAILED
+        result = box.run("1 + 1")
+        taken_s = time.perf_counter() - started
+    if result.value != 2 or result.error is not None:
+        raise HypercellError(f"1 + 1 gave {result.error or repr(result.value)}, not 2; please report this")
+    return f"1 + 1 is 2 in a micro-VM, in {taken_s * 1000:.1f} ms"

@@ -1,7 +1,8 @@
 """Code that is not a program: a typed error before anything runs, or the error that Python itself gives."""
 
-import hypercell
 import pytest
+
+import hypercell
 
 
 @pytest.mark.parametrize("code", [None, 5, b"1 + 1", ["1"], object()])

@@ -9,8 +9,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import hypercell
 import pytest
+
+import hypercell
 
 SCRIPT_TIMEOUT_S = 60
 

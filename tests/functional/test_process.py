@@ -2,8 +2,9 @@
 
 import time
 
-import hypercell
 import pytest
+
+import hypercell
 
 ATTEMPT = """
 def attempt(action):
@@ -14,7 +15,9 @@ def attempt(action):
 """
 
 
-@pytest.mark.parametrize("code", ["import sys; sys.exit()", "import sys; sys.exit(0)", "raise SystemExit", "quit()"])
+@pytest.mark.parametrize(
+    "code", ["import sys; sys.exit()", "import sys; sys.exit(0)", "raise SystemExit", "quit()"]
+)
 def test_leaving_with_status_0_is_no_error(sandbox, code):
     result = sandbox.run("print('before')\n" + code + "\nprint('after')")
     assert (result.error, result.exit_code, result.stdout) == (None, 0, "before\n")

@@ -177,7 +177,7 @@ def test_input_that_cannot_cross_is_refused_before_the_run(sandbox):
             "object()",
             "result: cannot send an object",
         ),
-        ("['a', '\\ud800']", "result[1]: cannot send a str with lone surrogates"),
+        ("['a', '\\ud800']", "result[1]: cannot send a str with a lone surrogate ('\\ud800' at 0)"),
     ],
 )
 def test_value_that_cannot_cross_is_an_error_of_the_run_naming_its_path(sandbox, expression, message):

@@ -7,9 +7,9 @@ import threading
 import time
 from typing import Annotated, Literal
 
-import hypercell
 import pytest
 
+import hypercell
 from corpus import canonical
 from plain_values import VALUES
 

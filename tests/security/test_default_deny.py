@@ -8,8 +8,9 @@ import contextlib
 import socket
 import threading
 
-import hypercell
 import pytest
+
+import hypercell
 
 DENIED = {
     "read a file of the host": "open('/etc/shadow').read()",

@@ -7,8 +7,9 @@ it leaves the VM; then the code sees an OSError.
 import contextlib
 import struct
 
-import hypercell
 import pytest
+
+import hypercell
 
 MAGIC, VERSION = 0x4C454348, 1
 OUTPUT, TOOL_CALL, RUN_DONE, SLEEP, ABORT, EXITED = 0x0102, 0x0103, 0x0104, 0x0181, 0x0182, 0x0184

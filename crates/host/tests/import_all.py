@@ -11,7 +11,14 @@ import sys
 import warnings
 
 LEFT_OUT = {"test", "tests", "idlelib", "turtledemo", "__main__", "antigravity", "this", "site-packages"}
-LEFT_OUT_PREFIXES = ("_test", "_ctypes_test", "_xxtestfuzz", "xxlimited", "sitecustomize", "ensurepip._bundled")
+LEFT_OUT_PREFIXES = (
+    "_test",
+    "_ctypes_test",
+    "_xxtestfuzz",
+    "xxlimited",
+    "sitecustomize",
+    "ensurepip._bundled",
+)
 
 
 def walk(dirs, prefix):

@@ -21,8 +21,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 ];
 /// The only host file that knows the hypervisor's library.
 const HYPERVISOR_FILE: &str = "crates/host/src/vm.rs";
-/// A file longer than this is split.
-const MAX_FILE_LINES: usize = 600;
+/// A file longer than this is split. Tests are lists of cases and may be longer.
+const MAX_FILE_LINES: usize = 650;
 
 /// Runs `cargo xtask check-layers`.
 pub(crate) fn command(_args: &[String]) -> Outcome {
@@ -63,7 +63,8 @@ fn check_file(path: &Path, architecture: &str) -> Outcome<Vec<String>> {
     let name = path.strip_prefix(root())?.to_str().ok_or("a file name is not UTF-8")?;
     let mut faults = Vec::new();
     let lines = text.lines().count();
-    if lines > MAX_FILE_LINES {
+    let is_test = name.starts_with("tests/") || name.contains("/tests/");
+    if lines > MAX_FILE_LINES && !is_test {
         faults.push(format!("{name}: {lines} lines exceed {MAX_FILE_LINES}"));
     }
     let is_host_rust =

@@ -41,12 +41,14 @@ def _hide_own_frames(formatted, seen):
 
 def format_traceback(error, frames=None):
     """Formats an exception as CPython prints it, without the frames of this package; of `frames` frames at most."""
-    formatted = traceback.TracebackException(type(error), error, error.__traceback__, limit=frames, compact=True)
+    formatted = traceback.TracebackException(
+        type(error), error, error.__traceback__, limit=frames, compact=True
+    )
     _hide_own_frames(formatted, set())
-    if not formatted.stack and not formatted.__cause__ and not formatted.__context__:
+    linked = formatted.__cause__ or formatted.__context__ or getattr(formatted, "exceptions", None)
+    if not formatted.stack and not linked:
         # As for a syntax error in a script: no frames, no header.
-        if getattr(formatted, "exceptions", None) is None:
-            return "".join(formatted.format_exception_only())
+        return "".join(formatted.format_exception_only())
     return "".join(formatted.format())
 
 

@@ -136,7 +136,9 @@ def exit_status(error):
 def reseed(seed):
     """Gives this copy of the VM its own random state. Every copy of a snapshot has the same memory."""
     if type(seed) is not bytes or len(seed) != _SEED_BYTES:
-        raise RuntimeError(f"seed of {len(seed) if seed else 0} bytes, need {_SEED_BYTES}: refusing to repeat random numbers")
+        raise RuntimeError(
+            f"seed of {len(seed) if seed else 0} bytes, need {_SEED_BYTES}: refusing to repeat random numbers"
+        )
     modules = sys.modules
     number = int.from_bytes(seed, "little")
     if "random" in modules:

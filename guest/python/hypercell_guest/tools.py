@@ -29,7 +29,9 @@ class ToolError(RuntimeError):
     """
 
     def __init__(self, tool, type, message):
-        super().__init__(f"tool {tool!r} failed: {type}: {message}" if message else f"tool {tool!r} failed: {type}")
+        super().__init__(
+            f"tool {tool!r} failed: {type}: {message}" if message else f"tool {tool!r} failed: {type}"
+        )
         self.tool = tool
         self.type = type
         self.message = message

@@ -26,7 +26,9 @@ def describe():
     stdlib = sysconfig.get_path("stdlib")
     if not os.path.isfile(os.path.join(stdlib, "os.py")):
         stdlib = os.path.dirname(os.path.realpath(os.__file__))
-    dynload = [entry for entry in sys.path if os.path.basename(entry) == "lib-dynload" and os.path.isdir(entry)]
+    dynload = [
+        entry for entry in sys.path if os.path.basename(entry) == "lib-dynload" and os.path.isdir(entry)
+    ]
     base = getattr(sys, "_base_executable", None) or sys.executable
     try:
         libc = os.confstr("CS_GNU_LIBC_VERSION")
