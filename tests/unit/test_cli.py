@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -206,7 +207,7 @@ def test_reader_that_leaves_early_sees_no_traceback():
         "import sys\n"
         "from hypercell import _cli\n"
         "from hypercell._result import RunResult\n"
-        "_cli._run = lambda options: _cli._show(RunResult(stdout='x' * 20_000_000), None)\n"
+        "_cli._run = lambda options: _cli._show(RunResult(stdout='x' * 1_000_000), None)\n"
         "sys.exit(_cli.main(['run', '-c', '1']))\n"
     )
     with subprocess.Popen(
