@@ -210,9 +210,10 @@ def test_reader_that_leaves_early_sees_no_traceback():
         "_cli._run = lambda options: _cli._show(RunResult(stdout='x' * 1_000_000), None)\n"
         "sys.exit(_cli.main(['run', '-c', '1']))\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as child:
+    # Unbuffered streams lose what a pipe does not take at once, without an error.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered) as child:
         child.stdout.read(1)
         child.stdout.close()
         assert (child.stderr.read(), child.wait()) == (b"", 1)
