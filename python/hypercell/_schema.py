@@ -66,13 +66,17 @@ class Compiler:
         Raises:
             UnsupportedTypeError: It cannot be the type of an argument.
         """
-        is_hashable = isinstance(annotation, collections.abc.Hashable)
-        if not is_hashable:
-            raise UnsupportedTypeError(f"{type_name(annotation)} is no type that can be checked")
         origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-        scalar = SCALARS.get(annotation)
-        if scalar is not None:
-            return scalar
+        # What has arguments is no scalar, and may have no hash because of its metadata.
+        if origin is None:
+            try:
+                scalar = SCALARS.get(annotation)
+            except TypeError as error:
+                raise UnsupportedTypeError(
+                    f"{type_name(annotation)} is no type that can be checked"
+                ) from error
+            if scalar is not None:
+                return scalar
         if origin is typing.Annotated:
             return self._annotated(annotation, arguments)
         if origin is typing.Union or origin is types.UnionType:
@@ -139,7 +143,7 @@ class Compiler:
         build: Callable[[], Kind]
         pydantic = sys.modules.get("pydantic")
         if pydantic is not None and issubclass(target, pydantic.BaseModel):
-            build = lambda: self._model(annotation)  # noqa: E731
+            build = lambda: self._model(target)  # noqa: E731
         elif issubclass(target, enum.Enum):
             build = lambda: enum_of(target)  # noqa: E731
         elif dataclasses.is_dataclass(target):
@@ -150,7 +154,7 @@ class Compiler:
             build = lambda: self._named_tuple(target)  # noqa: E731
         else:
             raise UnsupportedTypeError(f"no value from the guest can be a {type_name(annotation)}")
-        return self._named_kind(annotation, target.__name__, build)
+        return self._named_kind(target, target.__name__, build)
 
     def _named_kind(self, key: Any, name: str, build: Callable[[], Kind]) -> Kind:
         """Compiles a type that has a name once, also where it contains itself."""

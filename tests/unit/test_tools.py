@@ -302,6 +302,12 @@ def test_what_partial_binds_may_have_any_type():
     assert list(Tool(functools.partial(rows, connection=None)).schema["properties"]) == ["table"]
 
 
+def test_classes_are_tools_that_make_their_instances():
+    tool = Tool(Point)
+    assert tool.function(**tool.bind({"": [1], "tags": ["t"]})) == Point(1, 0.0, ["t"])
+    assert refusal(tool, x="1") == "Point: argument 'x' must be int, got str '1'"
+
+
 def test_decorated_function_keeps_its_parameters():
     def logged(function):
         @functools.wraps(function)
@@ -511,6 +517,7 @@ ID = uuid.UUID(int=5)
         (typing.TypeVar("T"), "anything", "anything"),
         (typing.TypeVar("N", int, str), "x", "x"),
         (Annotated[int, "a number"], 5, 5),
+        (list[Annotated[int, ["no", "hash"]]] | None, [5], [5]),
     ],
 )
 def test_value_reaches_the_tool_as_its_annotation_says(annotation, value, expected):
