@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 
 from ._errors import PolicyError
@@ -55,7 +54,7 @@ class Limits:
                 raise PolicyError(
                     f"wall_time_s must be a number of seconds or None, got {type(wall).__name__}"
                 )
-            if not (math.isfinite(wall) and 0 < wall <= _MAX_WALL_TIME_S):
+            if not 0 < wall <= _MAX_WALL_TIME_S:
                 raise PolicyError(f"wall_time_s must be above 0 and at most {_MAX_WALL_TIME_S}, got {wall!r}")
         for field in fields(self):
             if field.name == "wall_time_s":

@@ -6,10 +6,12 @@ Nothing here is public; `Image` and `Sandbox` of the package are. Every exceptio
 from collections.abc import Callable
 from typing import Any, TypedDict, final
 
+__all__ = ["Done", "Image", "Sandbox", "ToolCall", "__version__", "decode_value", "encode_value", "preflight"]
+
 __version__: str
 """Version of the workspace."""
 
-class Check(TypedDict):
+class _Check(TypedDict):
     """One part of what a micro-VM needs."""
 
     name: str
@@ -213,7 +215,7 @@ class Sandbox:
     def partial(self) -> Done | None:
         """Returns what the run that is going on, or else the last one, wrote and used until now."""
 
-def preflight(*, cache_dir: str | None = None) -> list[Check]:
+def preflight(*, cache_dir: str | None = None) -> list[_Check]:
     """Checks whether this machine can run micro-VMs: one dict a part.
 
     Args:

@@ -46,6 +46,8 @@ _GRACE_S = 0.05
 # How long an interrupted guest may take to stop before its thread is left behind, and how often it is interrupted.
 _STOP_S = 2.0
 _REPEAT_S = 0.02
+# How often a waiting caller looks for Ctrl-C: a signal that comes just before a lock is waited for does not end the wait.
+_LOOK_S = 0.2
 # How long `close` waits for an idle worker to end.
 _JOIN_S = 0.2
 
@@ -265,7 +267,7 @@ class Sandbox:
     def _wait(self, job: Job, deadline: float | None) -> None:
         """Waits until the job is done or left behind."""
         while not job.is_done:
-            job.wait(None if deadline is None else deadline - time.monotonic())
+            job.wait(_LOOK_S if deadline is None else min(_LOOK_S, deadline - time.monotonic()))
             if job.is_done:
                 return
             if job.stop_reason is None:

@@ -147,7 +147,10 @@ class Tool:
         bound = {}
         for name, value in self._by_name(arguments).items():
             parameter = self._parameters.get(name)
-            kind = self._extra if parameter is None else parameter.kind
+            kind = parameter.kind if parameter is not None else self._extra
+            if parameter is None and name in _fixed_names(self.function):
+                # **kwargs would take it, and so replace what functools.partial binds.
+                kind = None
             if kind is None:
                 raise ArgumentError(f"{self.name}: unknown argument {_quoted(name)}; {self._known()}")
             try:

@@ -1,7 +1,5 @@
 """The version, which has one source: the workspace's Cargo.toml, compiled into the native module."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 
 def _find() -> str:
     try:
@@ -9,8 +7,8 @@ def _find() -> str:
 
         return _native.__version__
     except ImportError:
-        pass
-    # Where the native module does not load, the metadata that maturin wrote from the same source still says it.
+        # The metadata, which maturin wrote from the same source, still says it. Its reader takes long to import.
+        from importlib.metadata import PackageNotFoundError, version
     try:
         return version("hypercell")
     except PackageNotFoundError:

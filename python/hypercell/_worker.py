@@ -55,19 +55,17 @@ class Job:
         # Why the job has to stop; the first reason holds.
         self.stop_reason: str | None = None
 
-    def wait(self, timeout_s: float | None) -> bool:
+    def wait(self, timeout_s: float) -> bool:
         """Waits for the end of the job, or for a stop, which ends the wait once.
 
         Args:
-            timeout_s: Longest wait in seconds; `None` is for ever.
+            timeout_s: Longest wait in seconds.
 
         Returns:
             Whether the job is done.
         """
         if not self.is_done:
-            self._wake.acquire(
-                timeout=-1 if timeout_s is None else min(max(0.0, timeout_s), threading.TIMEOUT_MAX)
-            )
+            self._wake.acquire(timeout=max(0.0, timeout_s))
         return self.is_done
 
     def stop(self, reason: str) -> None:

@@ -239,29 +239,36 @@ pub fn set_gs_base(base: u64) {
     unsafe { core::arch::asm!("wrgsbase {}", in(reg) base, options(nomem, nostack)) };
 }
 
-/// Completes the alias: every large page of scratch, with a page directory for each further GiB.
+/// Completes the alias: all of scratch, writable, and the first GiB of guest-physical memory, where the snapshot lies,
+/// read-only. `new_table` gives zeroed frames near the page tables, which the boot stub has aliased already.
 pub fn complete_alias(mut new_table: impl FnMut() -> u64) {
-    let start = state().scratch_start.get() & !0x1f_ffff;
+    const GIB: u64 = 1 << 30;
+    const LARGE_PAGE: u64 = 1 << 21;
+    let start = state().scratch_start.get() & !(LARGE_PAGE - 1);
     let end = layout::SCRATCH_TOP_GPA as u64 + 1;
-    let root_gib = state().root.get() >> 30;
-    let mut gib = start >> 30;
-    while gib << 30 < end {
+    let root_gib = state().root.get() / GIB;
+    let scratch_gibs = start / GIB..end.div_ceil(GIB);
+    for gib in core::iter::once(0).chain(scratch_gibs) {
         let directory = if gib == root_gib {
             ALIAS_PD
         } else {
             let gpa = new_table();
             // SAFETY: ALIAS_PDPT is a mapped page of ours; `gib` is below 64.
             unsafe { ((ALIAS_PDPT + gib * 8) as *mut u64).write_volatile(gpa | 0x27) };
-            gpa.wrapping_add(layout::scratch_base_gva(0).wrapping_sub(layout::scratch_base_gpa(0)))
+            ALIAS + gpa
         };
         for index in 0..512 {
-            let gpa = (gib << 30) + (index << 21);
-            if gpa >= start && gpa < end {
-                // SAFETY: `directory` is a mapped table page of ours.
-                unsafe { ((directory + index * 8) as *mut u64).write_volatile(gpa | 0xe7) };
-            }
+            let gpa = gib * GIB + index * LARGE_PAGE;
+            let bits = if gib == 0 {
+                0xe5
+            } else if gpa >= start && gpa < end {
+                0xe7
+            } else {
+                continue;
+            };
+            // SAFETY: `directory` is a mapped table page of ours.
+            unsafe { ((directory + index * 8) as *mut u64).write_volatile(gpa | bits) };
         }
-        gib += 1;
     }
 }
 
@@ -293,10 +300,15 @@ pub fn zero_frame(gpa: u64) {
     unsafe { core::ptr::write_bytes(alias(gpa), 0, 512) }
 }
 
-/// Copies the page at a mapped virtual address into a frame.
-pub fn copy_page_to_frame(page: u64, gpa: u64) {
-    // SAFETY: `page` is present and readable (the caller looked it up); the frame is ours and disjoint.
-    unsafe { core::ptr::copy_nonoverlapping(page as *const u64, alias(gpa), 512) }
+/// Copies a page of the snapshot to a page that was just mapped to a frame of ours.
+///
+/// The source is read through the alias and the target written where the program will use it: with nested
+/// virtualisation each first touch of a page by an address costs a fault of the host, and this way has the fewest.
+pub fn copy_snapshot_page(from_gpa: u64, page: u64) {
+    assert!(from_gpa < 1 << 30, "snapshot beyond the alias");
+    // SAFETY: the alias maps the snapshot's first GiB; `page` is present and writable (the caller mapped it) and, being
+    // another frame, disjoint.
+    unsafe { core::ptr::copy_nonoverlapping((ALIAS + from_gpa) as *const u64, page as *mut u64, 512) }
 }
 
 /// Copies bytes out of scratch.

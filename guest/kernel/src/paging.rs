@@ -145,8 +145,8 @@ pub fn make_writable(address: u64) -> Result<u64, OutOfFrames> {
         phys_write(at, old & !COW | WRITE | USER);
     } else {
         let gpa = frames::alloc().ok_or(OutOfFrames)?;
-        arch::copy_page_to_frame(page, gpa);
         phys_write(at, gpa | (old & NO_EXECUTE) | WRITE | PRESENT | USER | ACCESSED | DIRTY);
+        arch::copy_snapshot_page(frame_of(old), page);
     }
     Ok(old)
 }

@@ -1,1 +1,15 @@
-"""What runs inside the micro-VM on CPython: it takes run requests from the kernel's device and runs their code."""
+"""The program inside the micro-VM: it runs what the host sends, and answers.
+
+Reading order: `bootstrap` (the loop), `channel` (frames), `codec` (values), `runner` (one run), `report` (exceptions as
+text), `tools` (`call_tool`), `streams` (standard output), `fresh` (random numbers), `warm` (image build).
+
+Submitted code shares the interpreter with this package and may change anything in it. What it does by accident, such
+as deleting a builtin or patching `os`, must not stop the loop: every module here takes its builtins from a copy
+(`codec` names each), and binds what it needs of other modules when it is imported. Against intent there is no defence,
+and none is needed: the VM is the boundary.
+"""
+
+import builtins
+
+#: Functions of a module look builtins up in the `__builtins__` of its globals (language reference, section 4.2.2).
+private_builtins = dict(vars(builtins))

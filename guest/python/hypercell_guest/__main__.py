@@ -1,4 +1,4 @@
-"""`python -m hypercell_guest`: the program that the guest kernel starts."""
+"""Starts the loop: `python -m hypercell_guest`, as the image boots it."""
 
 from hypercell_guest.bootstrap import main
 

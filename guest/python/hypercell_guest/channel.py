@@ -1,77 +1,100 @@
-"""Frames to and from the host, through `/dev/hypercell`.
+"""Frames to and from the host through the device.
 
-A write queues one frame, the read after it leaves the VM and returns the host's answer (docs/abi.md). What submitted
-code could replace or close is bound early or opened again: the loop must survive its own programs.
+Guarantees: strict alternation, one frame out and one frame in, even if submitted code closes the descriptor or runs
+in the middle of an exchange (a `__del__` or a signal handler). Never: looks into a body.
 
-Before: bootstrap, streams, tools. After: the guest kernel's channel.
+Before: `bootstrap`, `streams`, `tools`. After: the kernel's /dev/hypercell.
 """
 
 import os
-import struct
+from os import read, write
+from struct import Struct
+from struct import error as struct_error
 
-from hypercell_guest.codec import decode
+from hypercell_guest import private_builtins as __builtins__  # noqa: F401
 
-DEVICE = "/dev/hypercell"
-# Programs that close every descriptor they can think of rarely think of this one.
-DEVICE_FD = 1021
+MAGIC = 0x4C454348
+ABI_VERSION = 1
+RUN_REQUEST, TOOL_REPLY, OUTPUT_ACK, WARM, RESET = 0x0001, 0x0002, 0x0003, 0x0004, 0x0005
+READY, OUTPUT, TOOL_CALL, RUN_DONE, WARMED = 0x0101, 0x0102, 0x0103, 0x0104, 0x0105
 
-RUN_REQUEST = 0x0001
-TOOL_REPLY = 0x0002
-OUTPUT_ACK = 0x0003
-WARM = 0x0004
-RESET = 0x0005
-READY = 0x0101
-OUTPUT = 0x0102
-TOOL_CALL = 0x0103
-RUN_DONE = 0x0104
-WARMED = 0x0105
+#: Magic, version, kind, length of the body, and a sequence number, which the kernel fills in.
+_HEADER = Struct("<IHHII")
+_pack, _unpack, _HEADER_BYTES = _HEADER.pack, _HEADER.unpack_from, _HEADER.size
+#: Bytes of the first read: with the object's own header it stays within a page, and most frames within one read.
+_FIRST_READ_BYTES = 4000
+#: Above what programs use, so that their first file gets number 3; below the kernel's RLIMIT_NOFILE of 1024.
+_DESCRIPTOR = 1021
+_open, _dup2, _close, _exit = os.open, os.dup2, os.close, os._exit
 
-_MAGIC = 0x4C454348
-_VERSION = 1
-# Magic, version, kind, length of the body, and the sequence number, which the kernel fills in.
-_HEADER = struct.Struct("<IHHII")
-_FIRST_READ = 64 * 1024
+
+def open_device(path="/dev/hypercell"):
+    """Opens the device at `path` and returns a high descriptor for it."""
+    low = _open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        high = _dup2(low, _DESCRIPTOR, False)
+    except OSError:
+        return low
+    _close(low)
+    return high
+
+
+def die(reason):
+    """Ends the process: the two sides no longer understand each other."""
+    write(2, b"hypercell_guest: " + reason.encode("utf-8", "backslashreplace") + b"\n")
+    _exit(70)
 
 
 class Channel:
-    """The one connection to the host."""
+    """One exchange at a time with the host."""
 
-    def __init__(self, device=DEVICE):
-        self._device = device
-        self._fd = None
-        # Bound here, so that a program that replaces them in `os` does not cut the line.
-        self._read = os.read
-        self._write = os.write
-        self._open()
-
-    def _open(self):
-        opened = os.open(self._device, os.O_RDWR)
-        self._fd = os.dup2(opened, DEVICE_FD, inheritable=False)
-        os.close(opened)
+    def __init__(self, open_device):
+        self._open = open_device
+        self._fd = open_device()
+        self._seq = 0
+        self.is_busy = False
 
     def exchange(self, kind, body):
-        """Sends a frame and returns `(kind, body)` of the host's answer."""
-        frame = _HEADER.pack(_MAGIC, _VERSION, kind, len(body), 0) + body
-        try:
-            self._write(self._fd, frame)
-        except OSError:
-            # The program closed the descriptor.
-            self._open()
-            self._write(self._fd, frame)
-        answer = self._read(self._fd, _FIRST_READ)
-        magic, version, kind, length, _ = _HEADER.unpack_from(answer)
-        if magic != _MAGIC or version != _VERSION:
-            raise RuntimeError(f"frame of version {version} with magic {magic:#x} is not of this image")
-        missing = _HEADER.size + length - len(answer)
-        if missing:
-            parts = [answer]
-            while missing > 0:
-                part = self._read(self._fd, missing)
-                parts.append(part)
-                missing -= len(part)
-            answer = b"".join(parts)
-        return kind, answer[_HEADER.size :]
+        """Sends a frame and returns kind and body of the host's answer.
 
-    def request(self, kind, body):
-        """Sends a frame and returns the decoded body of the host's answer."""
-        return decode(self.exchange(kind, body)[1])
+        Raises:
+            RuntimeError: another exchange is under way.
+        """
+        if self.is_busy:
+            raise RuntimeError("the host is being asked something else, by what this call interrupts")
+        self.is_busy = True
+        try:
+            failures = 0
+            while True:
+                # From write to read only C functions are called: no room for a RecursionError in between.
+                try:
+                    write(self._fd, _pack(MAGIC, ABI_VERSION, kind, len(body), self._seq) + body)
+                    data = read(self._fd, _FIRST_READ_BYTES)
+                    magic, version, reply_kind, length, seq = _unpack(data)
+                    if magic == MAGIC and version == ABI_VERSION:
+                        break
+                except (OSError, struct_error) as error:
+                    reason = error
+                else:
+                    reason = "no frame of this ABI version"
+                failures += 1
+                if failures > 1:
+                    die(f"cannot talk to the host: {reason}")
+                self._fd = self._open()
+            self._seq = seq
+            end = _HEADER_BYTES + length
+            if len(data) == end:
+                return reply_kind, data[_HEADER_BYTES:]
+            return reply_kind, self._read_on(data, end)
+        finally:
+            self.is_busy = False
+
+    def _read_on(self, data, end):
+        """Reads until the frame that begins with `data` has `end` bytes; returns its body."""
+        frame = bytearray(data)
+        while len(frame) < end:
+            part = read(self._fd, end - len(frame))
+            if not part:
+                die(f"frame ends after {len(frame)} of {end} bytes")
+            frame += part
+        return bytes(memoryview(frame)[_HEADER_BYTES:end])

@@ -1,151 +1,160 @@
-"""Runs one program: compiles it, executes it, returns its value or its error as a RunDone message.
+"""One run: compiles the code, executes it as `__main__`, and makes RunDone of how it ended.
 
-Before: bootstrap. After: streams, tools, report.
+The value is that of the last statement if that is an expression, as in a notebook; else that of the variable
+`result` if the code sets it; else None. Code with `await` outside of functions runs on an event loop of its own.
+
+Before: `bootstrap`. After: `codec`, `report`.
 """
 
-import ast
 import atexit
+import builtins
 import gc
 import linecache
 import sys
-import types
+from _ast import Assign, Expr, Name, Store
+from types import ModuleType
 
-from hypercell_guest import report
-from hypercell_guest.codec import ValueNotSendableError, encode
+from hypercell_guest import private_builtins as __builtins__  # noqa: F401
+from hypercell_guest.codec import encode
+from hypercell_guest.fresh import reseed
+from hypercell_guest.report import OUT_OF_MEMORY_BODY, error_body, forget_frames
 
-_RESULT = "__hypercell_result__"
-_SEED_BYTES = 32
-# Let go when a program has used up its memory, so that the answer can still be made.
+# As PyCF_* of `ast` and CO_COROUTINE of `inspect`.
+_ONLY_AST, _TOP_LEVEL_AWAIT, _IS_COROUTINE = 0x0400, 0x2000, 0x80
+_VALUE = "<value>"  # no name of any program
+_MIN_RECURSION_LIMIT = 1000
+#: Given back when the code has used up its memory, so that the answer can still be made.
 _RESERVE_BYTES = 4 << 20
-# What a traceback shows of a program that used up its memory: there may be millions of frames.
-_FRAMES_WITHOUT_MEMORY = 20
+_MODULES, _LINES = sys.modules, linecache.cache
+_exit_functions, _run_exit_functions = atexit._ncallbacks, atexit._run_exitfuncs
+_collect, _set_trace, _set_profile = gc.collect, sys.settrace, sys.setprofile
+_recursion_limit, _set_recursion_limit = sys.getrecursionlimit, sys.setrecursionlimit
 
 
 class Runner:
-    """Runs programs, each in a fresh `__main__`, or in one that stays where state is kept."""
+    """Runs code, and keeps its globals for the next run if the host says so."""
 
-    def __init__(self, streams, tools):
-        self._streams = streams
-        self._tools = tools
-        self._kept = None
-        self._reserve = bytearray(_RESERVE_BYTES)
+    def __init__(self, tools, streams):
+        self._tools, self._streams = tools, streams
+        self._main, self._is_kept, self._reserve = None, False, None
 
     def reset(self):
-        """Drops the kept `__main__`."""
-        self._kept = None
+        """Drops kept globals."""
+        self._main, self._is_kept = None, False
+        _MODULES.pop("__main__", None)
+        _collect()
 
     def run(self, request):
-        """Runs a request and returns the body of the RunDone message."""
-        filename = request["name"]
-        self._streams.install()
-        if self._reserve is None:
-            self._reserve = bytearray(_RESERVE_BYTES)
+        """Runs what a RunRequest asks for and returns the body of RunDone."""
+        name, line, exit_functions = request["name"], None, _exit_functions()
         try:
-            if self._kept is None:
-                reseed(request["seed"])
-            main = self._main(request)
-            done = self._answer(main, request["code"], filename, request["max_value"])
-        except BaseException as error:
-            done = self._failure(error, filename)
-        self._streams.flush()
-        return done
-
-    def _main(self, request):
-        main = self._kept
-        if main is None:
-            main = types.ModuleType("__main__")
-            main.__builtins__ = __builtins__
-            if request["keep"]:
-                self._kept = main
-        sys.modules["__main__"] = main
-        names = main.__dict__
-        names.pop("result", None)
-        names.update(self._tools.names(request["tools"]))
-        names.update(request["inputs"])
-        return main
-
-    def _answer(self, main, code, filename, max_value):
-        names = main.__dict__
-        exits_before = atexit._ncallbacks()
-        try:
-            value = execute(code, filename, names)
-            status = None
-        except SystemExit as error:
-            status = exit_status(error)
-            if status != 0:
-                return self._failure(error, filename, status)
-            value = None
-        if atexit._ncallbacks() != exits_before and self._kept is None:
-            atexit._run_exitfuncs()
-        body = b"evalue" + encode(value, "result", max_value)
-        return b"\xa1" + body if status is None else b"\xa2" + body + b"dexit" + encode(status)
-
-    def _failure(self, error, filename, status=None):
-        try:
-            if isinstance(error, MemoryError):
-                described = self._describe_without_memory(error, filename)
+            space = self._prepare(request)
+            if self._reserve is None:
+                self._reserve = bytearray(_RESERVE_BYTES)
+            try:
+                code, last_line, sets_result = _compile(request["code"], name)
+                before = space.get("result")
+                self._execute(code, space)
+            finally:
+                _stop_tracing()
+            if last_line is not None:
+                value, line = space.pop(_VALUE, None), last_line
             else:
-                described = report.describe(error, filename)
-        except MemoryError:
-            described = self._describe_without_memory(error, filename)
-        if type(error) is ValueNotSendableError:
-            described["tb"] = f"{described['type']}: {described['msg']}\n"
-        body = b"cerr" + encode(described)
-        return b"\xa1" + body if status is None else b"\xa2" + body + b"dexit" + encode(status)
+                value = space.get("result")
+                if value is before and not (value is not None and sets_result()):
+                    value = None
+            body = b"\xa1\x65value%b" % encode(value, "result", request["max_value"])
+        except BaseException as error:
+            value = None
+            body = self._failure(error, name, line)
+        if not self._is_kept and _exit_functions() != exit_functions:
+            _run_exit_functions()
+        self._streams.finish()
+        return body
 
-    def _describe_without_memory(self, error, filename):
+    def _prepare(self, request):
+        """Returns the globals for a run: new ones with fresh random numbers, or those of the last run."""
+        is_continued = self._is_kept and request["keep"]
+        if not is_continued:
+            reseed(request.get("seed"))
+            self._main = ModuleType("__main__")
+            self._main.__builtins__ = builtins
+        self._is_kept = request["keep"]
+        self._streams.install()
+        _MODULES["__main__"] = self._main
+        sys.argv = [request["name"]]
+        space = self._main.__dict__
+        for name, value in self._tools.globals(request["tools"]).items():
+            if name not in space:
+                space[name] = value
+        space.update(request["inputs"])
+        return space
+
+    def _failure(self, error, name, line):
+        """Returns the body of RunDone for an exception, also where the code has used up all memory."""
+        if not isinstance(error, MemoryError):
+            try:
+                return error_body(error, name, line)
+            except MemoryError:
+                pass
         self._reserve = None
-        described = report.describe(error, filename, _FRAMES_WITHOUT_MEMORY)
-        # What the program filled memory with hangs on its globals and on its frames.
-        error.__traceback__ = error.__context__ = None
-        if self._kept is None:
-            sys.modules["__main__"].__dict__.clear()
-            gc.collect()
-        return described
+        forget_frames(error)
+        if not self._is_kept and self._main is not None:
+            self._main.__dict__.clear()
+        _collect()
+        try:
+            return error_body(error, name, line)
+        except MemoryError:
+            return OUT_OF_MEMORY_BODY
+
+    @staticmethod
+    def _execute(code, space):
+        if code.co_flags & _IS_COROUTINE:
+            import asyncio
+
+            asyncio.run(eval(code, space))  # noqa: S307 - what this package is for
+        else:
+            exec(code, space)
 
 
-def execute(code, filename, names):
-    """Executes a program and returns its value: that of the last expression, else of `result` where it is set."""
-    code = code.removeprefix("\ufeff")
-    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    tree = compile(code, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
-    ends_with_value = bool(tree.body) and isinstance(tree.body[-1], ast.Expr)
-    if ends_with_value:
-        last = tree.body[-1]
-        target = ast.copy_location(ast.Name(_RESULT, ast.Store()), last)
-        tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
-    compiled = compile(tree, filename, "exec", flags, dont_inherit=True)
-    if compiled.co_flags & 0x80:  # CO_COROUTINE: the program awaits at its top level
-        import asyncio
+def _compile(source, name):
+    """Compiles `source` so that the value of a last expression is stored.
 
-        asyncio.run(types.FunctionType(compiled, names)())
-    else:
-        exec(compiled, names)
-    return names.pop(_RESULT, None) if ends_with_value else names.get("result")
-
-
-def exit_status(error):
-    """Returns the status that CPython would exit with; a text, which it would print, is the error's message."""
-    code = error.code
-    if code is None:
-        return 0
-    return int(code) & 0xFF if isinstance(code, int) else 1
+    Returns:
+        The code; the line of the last expression, or None; a function that says whether the code sets `result`.
+    """
+    source = source.removeprefix("\ufeff")
+    text = source.replace("\r\n", "\n").replace("\r", "\n") if "\r" in source else source
+    # For tracebacks and inspect.getsource; an entry without a time is never compared with a file.
+    _LINES[name] = (len(text), None, [line + "\n" for line in text.split("\n")], name)
+    tree = compile(source, name, "exec", _ONLY_AST, dont_inherit=True)
+    last = tree.body[-1] if tree.body else None
+    last_line = None
+    if type(last) is Expr:
+        last_line = last.lineno
+        place = {
+            "lineno": last_line,
+            "col_offset": last.col_offset,
+            "end_lineno": last.end_lineno,
+            "end_col_offset": last.end_col_offset,
+        }
+        tree.body[-1] = Assign([Name(_VALUE, Store(), **place)], last.value, None, **place)
+    code = compile(tree, name, "exec", _TOP_LEVEL_AWAIT, dont_inherit=True)
+    return code, last_line, lambda: _sets_result(tree)
 
 
-def reseed(seed):
-    """Gives this copy of the VM its own random state. Every copy of a snapshot has the same memory."""
-    if type(seed) is not bytes or len(seed) != _SEED_BYTES:
-        raise RuntimeError(
-            f"seed of {len(seed) if seed else 0} bytes, need {_SEED_BYTES}: refusing to repeat random numbers"
-        )
-    modules = sys.modules
-    number = int.from_bytes(seed, "little")
-    if "random" in modules:
-        modules["random"].seed(number)
-    if "numpy.random" in modules:
-        modules["numpy.random"].seed([number >> shift & 0xFFFFFFFF for shift in range(0, 256, 32)])
-    if "uuid" in modules:
-        modules["uuid"]._last_timestamp = modules["uuid"]._node = None
-    if "tempfile" in modules:
-        modules["tempfile"]._name_sequence = None
+def _sets_result(tree):
+    from ast import walk
+
+    return any(type(node) is Name and node.id == "result" and type(node.ctx) is Store for node in walk(tree))
+
+
+def _stop_tracing():
+    """Takes away what the code may have left to watch or bound the interpreter, before it bothers this package."""
+    _set_trace(None)
+    try:
+        _set_profile(None)
+    except BaseException:  # the profile function, which sees this call
+        _set_profile(None)
+    if _recursion_limit() < _MIN_RECURSION_LIMIT:
+        _set_recursion_limit(_MIN_RECURSION_LIMIT)

@@ -1,105 +1,184 @@
-"""Standard output and error of a program: text streams that send Output frames.
+"""sys.stdin, sys.stdout and sys.stderr of submitted code.
 
-A line is sent when it is complete, as on a terminal, so that nothing is lost when a program is stopped. A turn costs
-tens of microseconds, so a flood is bundled: a token bucket allows 64 sends at once and one more each millisecond.
+What is printed leaves as Output frames: line by line while that is cheap, in larger pieces when there is much of it.
+Order holds within a stream. What `os.write(1, ...)` or C code writes goes through the kernel at once, so it can
+overtake a line that is still held here; `sys.stdout.flush()` before it keeps the order, as natively.
 
-Before: runner. After: channel.
+Before: submitted code. After: `channel`.
 """
 
 import io
-import os
 import sys
-import time
+from time import monotonic
 
-from hypercell_guest.channel import OUTPUT
-from hypercell_guest.codec import encode
+from hypercell_guest import private_builtins as __builtins__  # noqa: F401
+from hypercell_guest.channel import OUTPUT, OUTPUT_ACK, die
 
-CHUNK_BYTES = 64 * 1024
-BUNDLE_BYTES = 8 * 1024
-TOKENS = 64
-TOKENS_PER_SECOND = 1000
+MAX_OUTPUT_CHUNK_BYTES = 64 << 10
+_HOLD_BYTES = 8 << 10
+_BURST = 64
+_TOKENS_PER_S = 1000
+#: Writes after a refusal that do not ask the clock, which costs a system call.
+_UNASKED = 8
 
 
-class Output(io.RawIOBase):
-    """The bytes below `sys.stdout` (`fd` 1) or `sys.stderr` (`fd` 2)."""
+class TokenBucket:
+    """Allows a burst of frames at once, and then one in each millisecond."""
 
-    def __init__(self, channel, fd):
-        super().__init__()
-        self._channel = channel
-        self._fd = fd
-        self._head = b"\xa2bfd" + encode(fd) + b"ddata"
-        self._pending = bytearray()
-        self._tokens = TOKENS
-        self._refilled = 0.0
-        self._clock = time.monotonic
+    def __init__(self):
+        self._left, self._unasked, self._refilled = _BURST, 0, None
+
+    def take(self):
+        """Returns whether a frame may leave now."""
+        if self._left:
+            self._left -= 1
+            return True
+        if self._unasked:
+            self._unasked -= 1
+            return False
+        now = monotonic()
+        if self._refilled is None:
+            self._refilled = now
+        earned = min(_BURST, int((now - self._refilled) * _TOKENS_PER_S))
+        if not earned:
+            self._unasked = _UNASKED
+            return False
+        self._refilled, self._left = now, earned - 1
+        return True
+
+
+class OutputStream(io.BufferedIOBase):
+    """Bytes for one descriptor: what `sys.stdout.buffer` is."""
+
+    mode = "wb"
+
+    def __init__(self, channel, bucket, descriptor):
+        self.name = f"<{'stdout' if descriptor == 1 else 'stderr'}>"
+        self._channel, self._bucket, self._descriptor = channel, bucket, descriptor
+        self._held, self._is_sending = bytearray(), False
+
+    def write(self, data):
+        """Takes bytes; sends them if they end a line, or if there are many."""
+        if self.closed:
+            raise ValueError("write to closed file")
+        held = self._held
+        before = len(held)
+        held += data
+        size = len(held)
+        # A token is taken for a whole line, and on stderr for any text.
+        if size >= _HOLD_BYTES or (
+            (self._descriptor == 2 or held.find(b"\n", before) >= 0) and self._bucket.take()
+        ):
+            self.send()
+        return size - before
+
+    def send(self):
+        """Sends what is held, unless the host is being asked something else: then it leaves with the next write."""
+        if not self._held or self._channel.is_busy or self._is_sending:
+            return
+        self._is_sending = True
+        # What a finalizer or a trace function prints from here on is held for the next time.
+        data, self._held = self._held, bytearray()
+        try:
+            for start in range(0, len(data), MAX_OUTPUT_CHUNK_BYTES):
+                chunk = data[start : start + MAX_OUTPUT_CHUNK_BYTES]
+                size = len(chunk).to_bytes(4, "big")
+                body = b"\xa2\x62fd%c\x64data\x5a%b%b" % (self._descriptor, size, chunk)
+                kind, _ = self._channel.exchange(OUTPUT, body)
+                if kind != OUTPUT_ACK:
+                    die(f"frame of kind {kind:#06x} in answer to Output")
+        finally:
+            self._is_sending = False
+
+    def flush(self):
+        """Sends what is held."""
+        if self.closed:
+            raise ValueError("flush of closed file")
+        self.send()
 
     def writable(self):
+        """Is true, as for the interpreter's own stream."""
         return True
 
     def fileno(self):
-        return self._fd
+        """Returns 1 or 2."""
+        return self._descriptor
 
-    def write(self, data):
-        if self.closed:
-            raise ValueError("I/O operation on closed file.")
-        before = len(self._pending)
-        self._pending += data
-        added = len(self._pending) - before
-        if len(self._pending) >= BUNDLE_BYTES or (self._line_complete(before) and self._take_token()):
-            self.flush()
-        return added
+    @property
+    def raw(self):
+        """The stream below the buffer, which is this one."""
+        return self
 
-    def _line_complete(self, start):
-        # Standard error is unbuffered, as CPython's own is in effect: every write may be the last.
-        return self._fd == 2 or self._pending.find(b"\n", start) >= 0
 
-    def _take_token(self):
-        if self._tokens < 1:
-            now = self._clock()
-            self._tokens = min(TOKENS, (now - self._refilled) * TOKENS_PER_SECOND)
-            if self._tokens < 1:
-                return False
-            self._refilled = now
-        self._tokens -= 1
+class EmptyInput(io.RawIOBase):
+    """Standard input: at its end from the start."""
+
+    name, mode = "<stdin>", "rb"
+
+    def readinto(self, _buffer):
+        """Reads nothing."""
+        return 0
+
+    def readable(self):
+        """Is true, as for the interpreter's own stream."""
         return True
 
-    def flush(self):
-        while self._pending:
-            chunk = bytes(self._pending[:CHUNK_BYTES])
-            del self._pending[:CHUNK_BYTES]
-            self._channel.exchange(OUTPUT, self._head + encode(chunk))
+    def fileno(self):
+        """Returns 0."""
+        return 0
 
 
-def _text(output, errors, name):
-    stream = io.TextIOWrapper(output, encoding="utf-8", errors=errors, newline="\n", write_through=True)
-    stream.mode = "w"
-    output.name = name
-    return stream
-
-
-class Streams:
-    """The standard streams of the programs of one VM."""
+class StandardStreams:
+    """The three streams, put in place for each run."""
 
     def __init__(self, channel):
-        self._outputs = (Output(channel, 1), Output(channel, 2))
-        self.stdin = open(os.devnull, encoding="utf-8")
-        # As CPython chooses for the C.UTF-8 locale of the guest.
-        self.stdout = _text(self._outputs[0], "surrogateescape", "<stdout>")
-        self.stderr = _text(self._outputs[1], "backslashreplace", "<stderr>")
+        self._channel = channel
+        self._streams = None
 
     def install(self):
-        """Makes these the streams of `sys`, whatever the last program put there."""
-        sys.stdin = sys.__stdin__ = self.stdin
-        sys.stdout = sys.__stdout__ = self.stdout
-        sys.stderr = sys.__stderr__ = self.stderr
+        """Makes three streams those of `sys`: new ones where the last run closed or replaced any."""
+        if self._streams is not None and all(
+            getattr(sys, name, None) is stream
+            and getattr(sys, f"__{name}__", None) is stream
+            and is_open(stream)
+            for name, stream in self._streams.items()
+        ):
+            return
+        bucket = TokenBucket()
+        self._output, self._errors = (OutputStream(self._channel, bucket, number) for number in (1, 2))
+        self._streams = {
+            # Errors as CPython handles them in the C.UTF-8 locale of the guest.
+            "stdin": io.TextIOWrapper(io.BufferedReader(EmptyInput()), "utf-8", "surrogateescape"),
+            # Text is passed on at once, so that `flush` is only ever called by the program.
+            "stdout": io.TextIOWrapper(self._output, "utf-8", "surrogateescape", "\n", write_through=True),
+            "stderr": io.TextIOWrapper(self._errors, "utf-8", "backslashreplace", "\n", write_through=True),
+        }
+        for name, stream in self._streams.items():
+            stream.mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
 
-    def flush(self):
-        """Sends everything written so far, also through a stream that the program put in front."""
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not self.stdout and stream is not self.stderr:
-                try:
+    def send(self):
+        """Sends what the two streams hold, before the host is asked something else."""
+        self._output.send()
+        self._errors.send()
+
+    def finish(self):
+        """Flushes at the end of a run, as the interpreter does at its exit, also what the code put in their place."""
+        ours = self._streams
+        theirs = (getattr(sys, "stdout", None), getattr(sys, "stderr", None))
+        # The last two send what is below a stream that was closed or detached.
+        for stream in (*theirs, ours["stdout"], ours["stderr"], self._output, self._errors):
+            try:
+                if stream is not None:
                     stream.flush()
-                except Exception:  # A program's own object may do anything.
-                    pass
-        for output in self._outputs:
-            output.flush()
+            except BaseException:
+                pass
+
+
+def is_open(stream):
+    """Returns whether a text stream is neither closed nor detached."""
+    try:
+        return not stream.closed
+    except ValueError:
+        return False

@@ -1,89 +1,119 @@
-"""`call_tool` and the functions named after the tools, as a program sees them.
+"""What submitted code calls to reach the host: `call_tool`, and each tool by its name.
 
-Before: runner. After: channel.
+Before: submitted code. After: `codec` and `channel`.
 """
 
-from hypercell_guest.channel import TOOL_CALL
-from hypercell_guest.codec import encode
+from hypercell_guest import private_builtins as __builtins__  # noqa: F401
+from hypercell_guest.channel import TOOL_CALL, TOOL_REPLY, die
+from hypercell_guest.codec import ValueNotSendableError, decode, encode
 
-# The host's name for arguments that do not fit the parameters: the caller's mistake, as for any function.
-ARGUMENT_ERROR = "ArgumentError"
-# Positional arguments travel under this key: only the host knows the names of the parameters.
-POSITIONAL = ""
-
-
-def _map_head(entries):
-    """Returns the CBOR head of a map: that of the number, with the major type of maps (RFC 8949, 3.1)."""
-    head = bytearray(encode(entries))
-    head[0] |= 0xA0
-    return bytes(head)
+MAX_TOOL_NAME_BYTES = 128
+#: What the host calls it if arguments do not fit the parameters; the tool was not called.
+_ARGUMENT_ERROR = "ArgumentError"
 
 
 class ToolError(RuntimeError):
-    """A tool failed, was refused, or does not exist.
+    """A tool failed on the host.
 
     Attributes:
-        tool: Name of the tool.
-        type: Name of the exception on the host, such as `ValueError`.
-        message: Its message. Nothing else of the host crosses.
+        tool: Its name.
+        type: Name of the exception's class on the host.
+        message: Text of the exception.
     """
 
-    def __init__(self, tool, type, message):
-        super().__init__(
-            f"tool {tool!r} failed: {type}: {message}" if message else f"tool {tool!r} failed: {type}"
-        )
-        self.tool = tool
-        self.type = type
-        self.message = message
+    __module__ = "__main__"  # where submitted code finds it
+    tool = type = message = None
 
-    def __reduce__(self):
-        return ToolError, (self.tool, self.type, self.message)
+
+ValueNotSendableError.__module__ = "__main__"  # its name in tracebacks is short, too
 
 
 class Tools:
-    """Calls tools over a channel."""
+    """Calls to the host, numbered from 1."""
 
     def __init__(self, channel, streams):
-        self._channel = channel
-        self._streams = streams
-        self._next_id = 1
+        self._exchange, self._send_output, self._calls = channel.exchange, streams.send, 0
 
-    def call(self, name, arguments):
-        """Calls a tool and returns its result, or raises `ToolError`."""
-        if type(name) is not str:
-            raise TypeError(f"call_tool() needs the name of a tool as str, got {type(name).__name__}")
-        call_id = self._next_id
-        self._next_id = call_id + 1
-        encoded = [encode(key) + encode(value, key or "arguments") for key, value in arguments.items()]
-        args = _map_head(len(encoded)) + b"".join(encoded)
-        body = b"\xa3bid" + encode(call_id) + b"dname" + encode(name) + b"dargs" + args
-        self._streams.flush()
-        reply = self._channel.request(TOOL_CALL, body)
-        error = reply.get("err")
-        if error is not None:
-            if error["type"] == ARGUMENT_ERROR:
-                raise TypeError(error["msg"])
-            raise ToolError(name, error["type"], error["msg"])
-        return reply["ok"]
-
-    def names(self, tools):
-        """Returns the globals that give a program its tools: `call_tool`, `ToolError`, and each tool by name."""
-
-        def call_tool(name, /, **arguments):
-            """Calls a tool of the host by name, with keyword arguments, and returns its result."""
-            return self.call(name, arguments)
-
-        names = {"call_tool": call_tool, "ToolError": ToolError}
+    def globals(self, tools):
+        """Returns the names that tools, pairs of name and documentation, give to a run."""
+        names = {"call_tool": self._call_tool(), "ToolError": ToolError}
         for name, doc in tools:
-            names[name] = self._function(name, doc)
+            if name.isidentifier() and not name.startswith("__"):
+                names[name] = self._by_name(name, doc)
         return names
 
-    def _function(self, name, doc):
-        def tool(*positional, **arguments):
-            if positional:
-                arguments[POSITIONAL] = list(positional)
-            return self.call(name, arguments)
+    def call(self, name, arguments):
+        """Calls a tool and returns its result.
 
+        Raises:
+            ValueNotSendableError: an argument cannot cross; nothing was sent.
+            TypeError: the arguments do not fit the tool.
+            ToolError: the tool failed, or there is none of this name.
+        """
+        self._calls = number = self._calls + 1
+        body = b"\xa3\x62id%b\x64name%b\x64args%b" % (
+            encode(number),
+            _encode_name(name),
+            _encode(arguments, name),
+        )
+        self._send_output()
+        kind, reply = self._exchange(TOOL_CALL, body)
+        reply = decode(reply)
+        if kind != TOOL_REPLY or reply["id"] != number:
+            die(f"frame of kind {kind:#06x} is no answer to call {number}")
+        if "err" not in reply:
+            return reply["ok"]
+        raise _error(name, reply["err"]["type"], reply["err"]["msg"])
+
+    def _call_tool(self):
+        def call_tool(name, /, *args, **kwargs):
+            """Calls the tool of this name with keyword arguments and returns its result."""
+            if not isinstance(name, str):
+                raise TypeError(f"call_tool: the name of a tool is a str, not {type(name).__name__}")
+            if args:
+                raise TypeError(
+                    f"call_tool({name!r}): arguments go by keyword, as in call_tool({name!r}, key=value)"
+                )
+            return call(name, kwargs)
+
+        call = self.call
+        call_tool.__module__ = "__main__"
+        return call_tool
+
+    def _by_name(self, name, doc):
+        def tool(*args, **kwargs):
+            # Only the host knows the parameters: positional arguments go by their numbers.
+            for number, value in enumerate(args):
+                kwargs[str(number)] = value
+            return call(name, kwargs)
+
+        call = self.call
         tool.__name__ = tool.__qualname__ = name
-        tool.__doc__ = doc
+        tool.__doc__, tool.__module__ = doc, "__main__"
         return tool
+
+
+def _encode_name(name):
+    data = encode(name, "the name of a tool")
+    if len(data) > MAX_TOOL_NAME_BYTES + 2:  # with the head of the text
+        raise ValueError(f"name of a tool of {len(data) - 2} bytes or more exceeds {MAX_TOOL_NAME_BYTES}")
+    return data
+
+
+def _encode(arguments, tool):
+    try:
+        return encode(arguments, "")
+    except ValueNotSendableError as error:
+        # The argument begins the path: `rows[3]`, not `["rows"][3]`.
+        name, is_inside, rest = str(error).partition('"]')
+        where = f"{name[2:]}{rest}" if is_inside and name.startswith('["') else f"arguments{error}"
+        raise ValueNotSendableError(f"tool {tool!r}: {where}") from None
+
+
+def _error(tool, type_name, message):
+    """Returns the exception for a failed call: for wrong arguments the one of any Python function."""
+    if type_name == _ARGUMENT_ERROR:
+        return TypeError(message)
+    error = ToolError(f"tool {tool!r} failed: {type_name}{': ' if message else ''}{message}")
+    error.tool, error.type, error.message = tool, type_name, message
+    return error

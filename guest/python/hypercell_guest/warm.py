@@ -1,30 +1,63 @@
-"""What happens once, before the image's snapshot is taken, so that no run has to do it.
+"""Image build: imports modules and walks the common paths once, so that the snapshot holds them ready.
 
-Before: bootstrap. After: the snapshot.
+Before: `bootstrap`. After: `codec`, `runner`.
 """
 
-import faulthandler
 import gc
-import importlib
+from contextlib import suppress
+from importlib import import_module
 
+from hypercell_guest import private_builtins as __builtins__  # noqa: F401
 from hypercell_guest.codec import decode, encode
-from hypercell_guest.report import limited
-from hypercell_guest.runner import execute
+from hypercell_guest.report import error_body, text
+
+_EXPRESSIONS = (
+    "[None, True, 1, -1, 1000, 10**30, -10**30, 1.5, 'text', b'bytes', (1,), {1}, frozenset([1]), {'key': [1]}]",
+    "__import__('datetime').datetime(2024, 2, 29, 1, 2, 3)",
+    "__import__('datetime').date(2024, 2, 29)",
+    "__import__('datetime').time(1, 2)",
+    "__import__('datetime').timedelta(1)",
+    "__import__('decimal').Decimal('1.5')",
+    "__import__('uuid').UUID(int=1)",
+)
+_PROGRAM = """\
+import sys
+def fail(n):
+    raise ValueError("as expected") if n == 0 else fail(n - 1)
+try:
+    fail(2)
+except ValueError as error:
+    raise LookupError("too") from error
+"""
 
 
-def warm(modules):
-    """Imports modules and runs common paths; returns `[module, message]` for each that does not import."""
+def warm(modules, run):
+    """Imports `modules`; returns pairs of module and message for those that failed.
+
+    Args:
+        modules: Names as `import` takes them.
+        run: Runs a program and returns the body of RunDone.
+    """
     failed = []
     for name in modules:
         try:
-            importlib.import_module(name)
-        except Exception as error:
-            failed.append([name, limited(f"{type(error).__name__}: {error}")])
-    decode(encode({"a": [1, 2.5, "text", None, True, b"bytes", (1, 2)], "b": {"c": -1}}))
-    execute("[item for item in range(3)]", "<warm>", {})
-    # A fatal signal prints the Python stack before the kernel reports it.
-    faulthandler.enable(2)
+            import_module(name)
+        except BaseException as error:
+            failed.append([text(name), text(f"{type(error).__name__}: {error}")])
+    _enable_faulthandler()
+    for expression in _EXPRESSIONS:
+        decode(encode(eval(expression)))  # noqa: S307 - the constants above
+    error_body(ValueError("as expected"), "<code>")
+    for program in (_PROGRAM, "x = (", "1 + 1"):
+        run(program)
     gc.collect()
-    # What lives now lives for ever: later collections need not touch, and so copy, its pages.
     gc.freeze()
     return failed
+
+
+def _enable_faulthandler():
+    """Lets a fatal signal print the Python stack to descriptor 2 before it ends the process."""
+    import faulthandler
+
+    with suppress(OSError, RuntimeError):  # no alternate stack here: crashes say less
+        faulthandler.enable(2)
