@@ -1,0 +1,40 @@
+"""Random numbers of a run: every VM starts from the same memory, so the host's seed makes them its own.
+
+os.urandom, and with it secrets, uuid4 and random.SystemRandom, come from the kernel, which has its own rule.
+
+Before: `runner`. After: the modules that keep random state, where they are loaded.
+"""
+
+import sys
+
+from hypercell_guest import private_builtins as __builtins__  # noqa: F401
+
+SEED_BYTES = 32
+_MODULES = sys.modules
+#: State that these modules make anew where it is None.
+_STATE = (
+    ("uuid", ("_node", "_last_timestamp", "_last_timestamp_v6", "_last_timestamp_v7")),
+    ("tempfile", ("_name_sequence",)),
+)
+
+
+def reseed(seed):
+    """Reseeds all generators that are loaded.
+
+    Raises:
+        RuntimeError: `seed` is not 32 bytes.
+    """
+    if type(seed) is not bytes or len(seed) != SEED_BYTES:
+        raise RuntimeError(f"no fresh random numbers: the seed must be {SEED_BYTES} bytes")
+    random = _MODULES.get("random")
+    if random is not None:
+        random.seed(int.from_bytes(seed, "big"))
+    numpy_random = _MODULES.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed([int.from_bytes(seed[at : at + 4], "big") for at in range(0, SEED_BYTES, 4)])
+    for name, attributes in _STATE:
+        module = _MODULES.get(name)
+        for attribute in attributes if module is not None else ():
+            # Only where needed: writing costs a page of its own in a fresh VM.
+            if getattr(module, attribute, None) is not None:
+                setattr(module, attribute, None)
