@@ -201,7 +201,7 @@ fn checkpoint() -> ! {
     arch::halt_in_ring0()
 }
 
-fn begin_turn(turn: Vec<u8>) -> ! {
+fn begin_turn(mut turn: Vec<u8>) -> ! {
     let Ok((header, frame)) = EnterHeader::split(&turn) else { arch::abort("bad turn header") };
     time::set(header.realtime_ns, header.tsc_khz);
     let limit = match header.memory_limit_pages {
@@ -224,17 +224,8 @@ fn begin_turn(turn: Vec<u8>) -> ! {
                 loader::start(&argv, &env)
             }
             Ok(KernelRequest::Checkpoint { record, hot }) => {
-                let recorded = hotset::recorded();
-                if !hot.is_empty() {
-                    hotset::set(hot);
-                }
-                if record {
-                    hotset::start_recording();
-                }
-                let chunk = CHANNEL.with(|c| {
-                    let frame = c.kernel_frame(&GuestFrame::Checkpointed { hot: &recorded });
-                    c.start_leaving(&frame)
-                });
+                let chunk = begin_checkpoint(record, hot);
+                drop(turn);
                 send_and_stop(chunk)
             }
             Ok(KernelRequest::Resume) => {}
@@ -244,8 +235,25 @@ fn begin_turn(turn: Vec<u8>) -> ! {
     if !CHANNEL.with(|c| c.started) {
         arch::abort("first turn must boot");
     }
-    CHANNEL.with(|c| c.reply = frame.to_vec());
+    // Nothing owned may be left here: code after a jump to another stack never runs, so nothing would free it.
+    turn.drain(..ENTER_HEADER_BYTES);
+    CHANNEL.with(|c| c.reply = turn);
     arch::turn_resume()
+}
+
+/// Ends the recording that is going on, takes the hot set, starts a recording if asked; returns the answer.
+fn begin_checkpoint(record: bool, hot: &[u8]) -> Vec<u8> {
+    let recorded = hotset::recorded();
+    if !hot.is_empty() {
+        hotset::set(hot);
+    }
+    if record {
+        hotset::start_recording();
+    }
+    CHANNEL.with(|c| {
+        let frame = c.kernel_frame(&GuestFrame::Checkpointed { hot: &recorded });
+        c.start_leaving(&frame)
+    })
 }
 
 impl Channel {
