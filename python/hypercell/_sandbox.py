@@ -46,7 +46,7 @@ _GRACE_S = 0.05
 # How long an interrupted guest may take to stop before its thread is left behind, and how often it is interrupted.
 _STOP_S = 2.0
 _REPEAT_S = 0.02
-# How often a waiting caller looks for Ctrl-C: a signal that comes just before a lock is waited for does not end the wait.
+# How often a waiting caller looks for Ctrl-C: a signal just before the wait for a lock does not end that wait.
 _LOOK_S = 0.2
 # How long `close` waits for an idle worker to end.
 _JOIN_S = 0.2
@@ -355,15 +355,12 @@ class Sandbox:
         worker = self._worker
         if worker is None or not worker.is_ours:
             worker = self._worker = Worker()
-            weakref.finalize(self, worker.stop).atexit = False
         return worker
 
     def _drop_worker(self, join_s: float = 0) -> None:
         worker, self._worker = self._worker, None
         if worker is not None:
-            worker.stop()
-            if join_s:
-                worker.join(join_s)
+            worker.stop(join_s)
 
     def _drop_guest(self) -> None:
         # Whoever is in the guest still, or closed it, drops it.

@@ -17,7 +17,8 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Awaitable, Callable
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Job:
         self._guard = threading.Lock()
         self._wake = threading.Lock()
         self._wake.acquire()
-        self._worker: Worker | None = None
+        self._loop: Loop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._cancelled_at = 0.0
         self._is_abandoned = False
@@ -124,13 +125,13 @@ class Job:
 
     def run_async(self, awaitable: Awaitable[Any]) -> Any:
         """Runs an awaitable on the worker's event loop; `stop` cancels it. Called by the worker."""
-        if self._worker is None:
+        if self._loop is None:
             raise RuntimeError("only the worker of a job waits for its tools")
-        return self._worker.loop().run_until_complete(self._await(awaitable))
+        return self._loop.run(self._await(awaitable))
 
-    def execute(self, worker: Worker) -> None:
+    def execute(self, loop: Loop) -> None:
         """Does the work in the context of the thread that asked for it. Called by the worker."""
-        self._worker = worker
+        self._loop = loop
         value, error = None, None
         try:
             value = self._context.run(self._work, self)
@@ -169,13 +170,16 @@ class Job:
 
 
 class Worker:
-    """A daemon thread that executes jobs one after the other, with an event loop for async tools."""
+    """A daemon thread that executes jobs one after the other. It ends when it is told to, or when this is dropped."""
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._process = os.getpid()
-        self._thread = threading.Thread(target=self._run, name="hypercell-worker", daemon=True)
+        # The thread does not refer to this object, so that it ends also if Ctrl-C comes between here and the caller.
+        weakref.finalize(self, self._jobs.put, None).atexit = False
+        self._thread = threading.Thread(
+            target=_execute_all, args=(self._jobs,), name="hypercell-worker", daemon=True
+        )
         self._thread.start()
 
     @property
@@ -183,59 +187,56 @@ class Worker:
         """Whether the thread exists in this process: a forked child has none of its parent's."""
         return self._process == os.getpid()
 
-    @property
-    def is_current(self) -> bool:
-        """Whether the calling thread is this worker's."""
-        return self._thread is threading.current_thread()
-
     def submit(self, job: Job) -> None:
         """Hands a job over."""
         self._jobs.put(job)
 
-    def stop(self) -> None:
-        """Ends the thread after what it does now."""
+    def stop(self, join_s: float = 0) -> None:
+        """Ends the thread after what it does now, and waits for that at most so many seconds."""
         self._jobs.put(None)
+        if join_s and self.is_ours and self._thread is not threading.current_thread():
+            self._thread.join(join_s)
 
-    def join(self, timeout_s: float) -> None:
-        """Waits for the end of the thread, at most so many seconds."""
-        if self.is_ours and not self.is_current:
-            self._thread.join(timeout_s)
 
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """Returns the event loop of this worker's async tools. Called on its own thread."""
+class Loop:
+    """The event loop of a worker's async tools, made when the first one runs. Used on the worker's thread only."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, awaited: Coroutine[Any, Any, Any]) -> Any:
+        """Runs a coroutine to its end."""
         if self._loop is None:
             # Here, so that sandboxes without async tools do not pay for the import.
             import asyncio
 
             self._loop = asyncio.new_event_loop()
-        return self._loop
+        return self._loop.run_until_complete(awaited)
 
-    def _run(self) -> None:
-        try:
-            while True:
-                job = self._jobs.get()
-                if job is None:
-                    break
-                job.execute(self)
-                # A job holds the sandbox; an idle worker must not.
-                del job
-        finally:
-            if self._loop is not None:
-                _close(self._loop)
+    def close(self) -> None:
+        """Closes the loop as `asyncio.run` does: what tools left running in it is cancelled."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            try:
+                loop.run_until_complete(_end_tasks(loop))
+            finally:
+                loop.close()
 
 
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Closes a loop as `asyncio.run` does: what tools left running in it is cancelled."""
+async def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
     import asyncio
 
-    async def end() -> None:
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        await loop.shutdown_asyncgens()
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await loop.shutdown_asyncgens()
 
-    try:
-        loop.run_until_complete(end())
-    finally:
-        loop.close()
+
+def _execute_all(jobs: queue.SimpleQueue[Job | None]) -> None:
+    loop = Loop()
+    while (job := jobs.get()) is not None:
+        job.execute(loop)
+        # A job holds the sandbox; an idle worker must not.
+        del job
+    loop.close()
