@@ -249,10 +249,10 @@ def test_async_tool_that_refuses_to_be_cancelled_is_left_behind(make):
 
 def test_async_tool_that_cancels_itself_fails_like_any_other(make):
     async def cancelled():
-        raise asyncio.CancelledError("own")
+        raise asyncio.CancelledError
 
     box = make({"tool": cancelled})
-    assert box.run("call").value == [("err", "CancelledError", "own")]
+    assert box.run("call").value[0][:2] == ("err", "CancelledError")
 
 
 def test_tasks_that_async_tools_left_running_end_with_the_sandbox(make):
