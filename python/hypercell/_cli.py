@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--wall-time", type=float, metavar="S", help="seconds that the program may take (default: 30)"
     )
-    run.add_argument("--memory-mib", type=int, metavar="N", help="memory of the guest in MiB (default: 512)")
+    run.add_argument("--memory-mib", type=int, metavar="N", help="memory of the guest in MiB (default: 128)")
     run.set_defaults(command=_run)
     doctor = commands.add_parser(
         "doctor",

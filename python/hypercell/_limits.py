@@ -7,9 +7,11 @@ from dataclasses import dataclass, fields
 from ._errors import PolicyError
 
 MIB = 1 << 20
+DEFAULT_MEMORY_BYTES = 128 * MIB
+MAX_MEMORY_BYTES = 512 * MIB
 _MAX_WALL_TIME_S = 366 * 24 * 3600
 _RANGES = {
-    "memory_bytes": (16 * MIB, 512 * MIB),
+    "memory_bytes": (16 * MIB, MAX_MEMORY_BYTES),
     "output_bytes": (0, 1 << 40),
     "tool_calls": (0, 1 << 40),
     "tool_argument_bytes": (1, 16 * MIB),
@@ -39,7 +41,7 @@ class Limits:
     """
 
     wall_time_s: float | None = 30.0
-    memory_bytes: int = 512 * MIB
+    memory_bytes: int = DEFAULT_MEMORY_BYTES
     output_bytes: int = MIB
     tool_calls: int = 1000
     tool_argument_bytes: int = MIB

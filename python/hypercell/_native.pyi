@@ -45,6 +45,7 @@ class Image:
         cache_dir: str,
         packages: list[str],
         warm: list[str],
+        memory_bytes: int,
         progress: Callable[[str, float], object] | None = None,
     ) -> Image:
         """Loads the image from the cache, or builds it. Other threads run meanwhile; Ctrl-C ends it between stages.
@@ -55,6 +56,7 @@ class Image:
             cache_dir: Directory of the cache; made if it is missing.
             packages: Distributions to include.
             warm: Modules to import before the snapshot.
+            memory_bytes: Largest memory limit of sandboxes on the image.
             progress: Hears of each stage, from 0 to 1; what it raises ends the build.
 
         Raises:
@@ -73,6 +75,10 @@ class Image:
     @property
     def size_bytes(self) -> int:
         """Bytes on disk."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Largest memory limit of a sandbox on this image, in bytes."""
 
     @property
     def path(self) -> str:

@@ -104,7 +104,13 @@ class Sandbox:
         self._limits = limits if limits is not None else Limits()
         self._keep_state = keep_state
         module = native()
-        chosen = image if image is not None else default_image()
+        needed = self._limits.memory_bytes
+        chosen = image if image is not None else default_image(needed)
+        if needed > chosen.memory_bytes:
+            raise PolicyError(
+                f"memory_bytes of {needed} exceeds {chosen.memory_bytes}, what the image was made for; "
+                "make it with Image.from_environment(memory_bytes=...)"
+            )
         ceilings = {name: getattr(self._limits, name) for name in self._limits.__dataclass_fields__}
         self._native = module.Sandbox(
             chosen._native,

@@ -40,6 +40,7 @@ class Done:
 class Image:
     notices: tuple = ()
     digest, python_version, size_bytes, path = "0" * 64, "3.11.7", 1, "/nowhere"
+    memory_bytes = 512 << 20
 
     @staticmethod
     def open(**_):

@@ -36,7 +36,7 @@ class Terminal(io.StringIO):
 def opened(monkeypatch):
     native = Opened()
     monkeypatch.setattr(_image, "native", lambda: native)
-    monkeypatch.setattr(_image, "_default", None)
+    monkeypatch.setattr(_image, "_defaults", [])
     return native
 
 

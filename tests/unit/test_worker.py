@@ -70,7 +70,7 @@ def make(monkeypatch):
 
     monkeypatch.setattr(_image, "native", lambda: fake_native)
     monkeypatch.setattr(_sandbox, "native", lambda: fake_native)
-    monkeypatch.setattr(_image, "_default", None)
+    monkeypatch.setattr(_image, "_defaults", [])
     yield make
     for box in boxes:
         box.close()

@@ -64,6 +64,8 @@ pub struct ImageOptions {
     pub packages: Vec<String>,
     /// Modules to import before the snapshot, besides those that programs use most.
     pub warm: Vec<String>,
+    /// Largest memory limit of sandboxes on this image; served by the next class, of 128 or 512 MiB.
+    pub memory_bytes: u64,
 }
 
 /// Hears about a build's stage and how much of it is done, from 0 to 1. It may stop the build.
@@ -94,7 +96,8 @@ impl Image {
             });
         }
         let cache = Cache::open(&options.cache_dir)?;
-        let (cpu, engine) = (cpu::features(), build::engine_settings());
+        let (cpu, engine) =
+            (cpu::features(), build::engine_settings(build::memory_class(options.memory_bytes).1));
         let library_path = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
         let request = Request {
             python: &options.python,
@@ -167,6 +170,12 @@ impl Image {
     /// Returns the bytes that the image takes on disk.
     pub fn size_bytes(&self) -> u64 {
         self.entry.metadata.size_bytes()
+    }
+
+    /// Returns the largest memory limit that a sandbox on this image can have, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.entry.metadata.memory_bytes
     }
 
     /// Returns the image's directory in the cache.
@@ -243,7 +252,8 @@ impl Plan<'_> {
         bytecode::add_bytecode(&mut tree, &interpreter, &staging.path().join("bytecode"))?;
         report("packing files", 0.4)?;
         let archive = pack::pack(&tree)?;
-        let started = build::start(self.kernel, &archive, &interpreter, &self.warm, report)?;
+        let (memory_bytes, scratch_bytes) = build::memory_class(self.options.memory_bytes);
+        let started = build::start(self.kernel, &archive, &interpreter, &self.warm, scratch_bytes, report)?;
         if let Some((module, message)) =
             started.warm_failed.iter().find(|(module, _)| self.options.warm.contains(module))
         {
@@ -266,6 +276,7 @@ impl Plan<'_> {
                 .map(|item| (item.module.to_string_lossy().into_owned(), item.library))
                 .collect(),
             archive_bytes: u64::try_from(archive.len()).unwrap_or(u64::MAX),
+            memory_bytes,
             files: Vec::new(),
         };
         let entry = cache.publish(lock, &entry_dir, metadata)?;

@@ -44,12 +44,12 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 30 seconds, 512 MiB of memory, 1 MiB of output, 1000 tool calls with 1 MiB of arguments and 16 MiB of result
+    /// 30 seconds, 128 MiB of memory, 1 MiB of output, 1000 tool calls with 1 MiB of arguments and 16 MiB of result
     /// each, 16 MiB of result, 1 MiB of code.
     fn default() -> Self {
         Self {
             wall_time: Some(Duration::from_secs(30)),
-            memory_bytes: 512 << 20,
+            memory_bytes: 128 << 20,
             output_bytes: 1 << 20,
             tool_calls: 1000,
             tool_argument_bytes: 1 << 20,

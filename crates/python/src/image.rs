@@ -31,7 +31,8 @@ impl Image {
     /// Loads the image from the cache, or builds it. `progress` hears of each stage, from 0 to 1; what it raises ends
     /// the build.
     #[staticmethod]
-    #[pyo3(signature = (*, python, guest_dir, cache_dir, packages, warm, progress=None))]
+    #[pyo3(signature = (*, python, guest_dir, cache_dir, packages, warm, memory_bytes, progress=None))]
+    #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn open(
         py: Python<'_>,
         python: PathBuf,
@@ -39,9 +40,10 @@ impl Image {
         cache_dir: PathBuf,
         packages: Vec<String>,
         warm: Vec<String>,
+        memory_bytes: u64,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let options = ImageOptions { python, guest_dir, cache_dir, packages, warm };
+        let options = ImageOptions { python, guest_dir, cache_dir, packages, warm, memory_bytes };
         let raised = Mutex::new(None);
         let opened = py.detach(|| -> Result<_, Error> {
             hypercell_host::ensure_available()?;
@@ -86,6 +88,12 @@ impl Image {
     #[getter]
     fn size_bytes(&self) -> u64 {
         self.image.size_bytes()
+    }
+
+    /// Largest memory limit of a sandbox on this image, in bytes.
+    #[getter]
+    fn memory_bytes(&self) -> u64 {
+        self.image.memory_bytes()
     }
 
     /// Directory in the cache.

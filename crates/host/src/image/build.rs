@@ -22,10 +22,17 @@ use super::first_start::{Answer, Guest};
 use crate::channel::Outgoing;
 use crate::vm::{Vm, VmSnapshot};
 
-/// All the memory that a guest can write, and so the most that a sandbox's memory limit can give.
+/// Sizes of an image's writable memory: the largest memory limit that it serves, and scratch in bytes, which holds page
+/// tables and transport buffers besides.
 ///
-/// A restore clears it: 0.3 ms at 48 MiB here, 1.4 ms at 512 MiB.
-pub(crate) const SCRATCH_BYTES: usize = 576 << 20;
+/// Small pays: a restore copies the tables that map scratch, 0.3 MB at 160 MiB and 1.2 MB at 576 MiB, for each VM.
+const MEMORY_CLASSES: [(u64, usize); 2] = [(128 << 20, 160 << 20), (512 << 20, 576 << 20)];
+
+/// Returns the class that serves a memory limit; the largest for all above.
+pub(crate) fn memory_class(memory_bytes: u64) -> (u64, usize) {
+    let [.., largest] = MEMORY_CLASSES;
+    MEMORY_CLASSES.into_iter().find(|(limit, _)| memory_bytes <= *limit).unwrap_or(largest)
+}
 
 const WORKLOAD: &str = include_str!("workload.py");
 
@@ -38,8 +45,8 @@ pub(crate) struct Started {
 }
 
 /// Returns what decides a snapshot besides files and processor, as text for digests.
-pub(crate) fn engine_settings() -> String {
-    format!("abi {} scratch {SCRATCH_BYTES}", hypercell_abi::ABI_VERSION)
+pub(crate) fn engine_settings(scratch_bytes: usize) -> String {
+    format!("abi {} scratch {scratch_bytes}", hypercell_abi::ABI_VERSION)
 }
 
 /// Boots, warms, tries and captures an image.
@@ -53,10 +60,11 @@ pub(crate) fn start(
     archive: &[u8],
     interpreter: &Interpreter,
     warm: &[String],
+    scratch_bytes: usize,
     report: &dyn Fn(&str, f64) -> Result<(), ImageError>,
 ) -> Result<Started, ImageError> {
     report("starting the interpreter", 0.5)?;
-    let vm = Vm::boot(kernel, archive, SCRATCH_BYTES).map_err(ImageError::start("booting the kernel"))?;
+    let vm = Vm::boot(kernel, archive, scratch_bytes).map_err(ImageError::start("booting the kernel"))?;
     let mut guest = Guest::new(vm, "starting the interpreter")?;
     boot(&mut guest, interpreter)?;
     report("importing modules", 0.6)?;

@@ -64,6 +64,8 @@ pub struct Metadata {
     pub unloadable: Vec<(String, String)>,
     /// Bytes of the file system in the guest.
     pub archive_bytes: u64,
+    /// Largest memory limit that the image serves.
+    pub memory_bytes: u64,
     /// Every other file of the entry: path, bytes, SHA-256.
     pub(super) files: Vec<(String, u64, String)>,
 }
