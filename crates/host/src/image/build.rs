@@ -17,6 +17,9 @@ use std::path::Path;
 use hypercell_abi::{HostFrame, KernelRequest};
 
 use super::discover::Interpreter;
+use sha2::{Digest, Sha256};
+
+use super::digest::hex;
 use super::error::ImageError;
 use super::first_start::{Answer, Guest};
 use crate::channel::Outgoing;
@@ -46,7 +49,8 @@ pub(crate) struct Started {
 
 /// Returns what decides a snapshot besides files and processor, as text for digests.
 pub(crate) fn engine_settings(scratch_bytes: usize) -> String {
-    format!("abi {} scratch {scratch_bytes}", hypercell_abi::ABI_VERSION)
+    let workload = hex(&Sha256::digest(WORKLOAD));
+    format!("abi {} scratch {scratch_bytes} workload {workload}", hypercell_abi::ABI_VERSION)
 }
 
 /// Boots, warms, tries and captures an image.
