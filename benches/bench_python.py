@@ -86,7 +86,9 @@ def bench_run(report: Report, quick: bool) -> None:
     with hypercell.Sandbox() as box:
         report.add("run/fresh/1+1", "ms", in_ms(timed(lambda: box.run("1+1"), repeats)))
         report.add(
-            "run/fresh/print_1MiB", "ms", in_ms(timed(lambda: box.run("print('x' * ((1 << 20) - 1))"), repeats))
+            "run/fresh/print_1MiB",
+            "ms",
+            in_ms(timed(lambda: box.run("print('x' * ((1 << 20) - 1))"), repeats)),
         )
         report.add(
             "run/fresh/import_json_re", "ms", in_ms(timed(lambda: box.run("import json, re"), repeats))

@@ -90,8 +90,8 @@ class Image:
             python: The interpreter, CPython 3.10 to 3.14, virtual environments included; this one unless given.
             cache_dir: Directory of the cache; `HYPERCELL_CACHE_DIR` or the user's cache directory unless given.
                 Images in it are trusted like code: it must not be writable by others.
-            memory_bytes: Largest `Limits.memory_bytes` of sandboxes on this image, at most 512 MiB. Above 128 MiB each VM
-                starts a little slower and takes 1 MB more.
+            memory_bytes: Largest `Limits.memory_bytes` of sandboxes on this image, at most 512 MiB. Above 128 MiB each
+                VM starts a little slower and takes 1 MB more.
             progress: Called with a stage and a fraction from 0 to 1; what it raises ends the build. Unless given, a
                 build is shown on standard error if that is a terminal.
 
@@ -156,7 +156,7 @@ class Image:
 
 
 def default_image(memory_bytes: int = DEFAULT_MEMORY_BYTES) -> Image:
-    """Returns the image of this interpreter without packages that serves a memory limit; each is opened once a process."""
+    """Returns the image of this interpreter, without packages, for a memory limit. Each is opened once a process."""
     with _default_lock:
         for image in _defaults:
             if memory_bytes <= image.memory_bytes:
