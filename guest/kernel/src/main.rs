@@ -63,7 +63,7 @@ fn map_archive(address: u64, bytes: u64) -> &'static [u8] {
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     use core::fmt::Write;
-    let mut text = traps::Text::new();
+    let mut text = traps::Text::default();
     let _ = write!(text, "kernel panic: {info}");
     arch::abort(text.as_str())
 }

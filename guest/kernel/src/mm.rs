@@ -175,12 +175,12 @@ impl AddressSpace {
 
     /// Splits areas so that none straddles `at`.
     fn split(&mut self, at: u64) {
-        if let Some((start, area)) = self.find(at).map(|(s, a)| (s, *a)) {
-            if start < at {
-                self.areas.insert(at, Area { backing: area.backing.advanced(at - start), ..area });
-                if let Some(first) = self.areas.get_mut(&start) {
-                    first.end = at;
-                }
+        if let Some((start, area)) = self.find(at).map(|(s, a)| (s, *a))
+            && start < at
+        {
+            self.areas.insert(at, Area { backing: area.backing.advanced(at - start), ..area });
+            if let Some(first) = self.areas.get_mut(&start) {
+                first.end = at;
             }
         }
     }
@@ -283,7 +283,7 @@ impl AddressSpace {
     pub fn unmap(&mut self, start: u64, len: u64) -> Result<(), Errno> {
         let len = page_up(len).ok_or(Errno::EINVAL)?;
         let end = start.checked_add(len).ok_or(Errno::EINVAL)?;
-        if start % PAGE != 0 || len == 0 || end > USER_END {
+        if !start.is_multiple_of(PAGE) || len == 0 || end > USER_END {
             return Err(Errno::EINVAL);
         }
         self.remove(start, end);
@@ -294,7 +294,7 @@ impl AddressSpace {
     pub fn protect(&mut self, start: u64, len: u64, prot: Prot) -> Result<(), Errno> {
         let len = page_up(len).ok_or(Errno::ENOMEM)?;
         let end = start.checked_add(len).ok_or(Errno::ENOMEM)?;
-        if start % PAGE != 0 {
+        if !start.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         if !self.allows(start, len, Prot::empty()) {
@@ -338,7 +338,7 @@ impl AddressSpace {
     pub fn discard(&mut self, start: u64, len: u64) -> Result<(), Errno> {
         let len = page_up(len).ok_or(Errno::EINVAL)?;
         let end = start.checked_add(len).ok_or(Errno::EINVAL)?;
-        if start % PAGE != 0 {
+        if !start.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         if !self.allows(start, len, Prot::empty()) {
@@ -367,7 +367,7 @@ impl AddressSpace {
     pub fn remap(&mut self, old: u64, old_len: u64, new_len: u64, may_move: bool) -> Result<u64, Errno> {
         let old_len = page_up(old_len).ok_or(Errno::EINVAL)?;
         let new_len = page_up(new_len).filter(|&l| l > 0).ok_or(Errno::EINVAL)?;
-        if old % PAGE != 0 || old_len == 0 {
+        if !old.is_multiple_of(PAGE) || old_len == 0 {
             return Err(Errno::EINVAL);
         }
         let old_end = old.checked_add(old_len).ok_or(Errno::EINVAL)?;
@@ -395,11 +395,11 @@ impl AddressSpace {
             return Err(Errno::ENOMEM);
         }
         let target = self.map(0, new_len, false, Prot::empty(), Backing::Anonymous, false)?;
-        if area.committed {
-            if let Err(error) = self.charge(new_len - old_len) {
-                self.remove(target, target + new_len);
-                return Err(error);
-            }
+        if area.committed
+            && let Err(error) = self.charge(new_len - old_len)
+        {
+            self.remove(target, target + new_len);
+            return Err(error);
         }
         self.areas.insert(
             target,

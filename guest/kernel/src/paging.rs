@@ -119,10 +119,10 @@ pub fn for_each(start: u64, end: u64, mut f: impl FnMut(u64, u64) -> Option<u64>
         let mut at = first;
         while address < end && address < table_end {
             let old = phys_read(at);
-            if old != 0 {
-                if let Some(new) = f(address, old) {
-                    phys_write(at, new);
-                }
+            if old != 0
+                && let Some(new) = f(address, old)
+            {
+                phys_write(at, new);
             }
             at += 8;
             address += PAGE;

@@ -194,10 +194,10 @@ fn mapping_of(address: u64) -> String {
     mm::proc_maps(&mut maps);
     for line in maps.lines() {
         let mut range = line.split([' ', '-']).map(|n| u64::from_str_radix(n, 16));
-        if let (Some(Ok(start)), Some(Ok(end))) = (range.next(), range.next()) {
-            if (start..end).contains(&address) {
-                return format!("rip in {line}");
-            }
+        if let (Some(Ok(start)), Some(Ok(end))) = (range.next(), range.next())
+            && (start..end).contains(&address)
+        {
+            return format!("rip in {line}");
         }
     }
     String::from("rip in no mapping")

@@ -130,7 +130,7 @@ extern "C" fn on_redirect(regs: &mut Regs, _: u64) {
 }
 
 fn fatal(regs: &Regs, what: &str, address: u64) -> ! {
-    let mut text = Text::new();
+    let mut text = Text::default();
     use core::fmt::Write;
     let _ = write!(
         text,
@@ -149,12 +149,13 @@ pub struct Text {
     len: usize,
 }
 
-impl Text {
-    /// An empty text.
-    pub const fn new() -> Self {
+impl Default for Text {
+    fn default() -> Self {
         Self { bytes: [0; 256], len: 0 }
     }
+}
 
+impl Text {
     /// What was written, up to 256 bytes.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.bytes[..self.len]).unwrap_or("unprintable")
