@@ -1,0 +1,15 @@
+"""The session in the README is what happens."""
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.mark.vm
+def test_session_in_the_readme_is_what_happens(hypercell_with_image):
+    outcome = doctest.testfile(str(README), module_relative=False)
+    assert outcome.attempted >= 5
+    assert outcome.failed == 0
