@@ -8,8 +8,8 @@ import pytest
 README = Path(__file__).parents[2] / "README.md"
 
 
-@pytest.mark.vm
-def test_session_in_the_readme_is_what_happens(hypercell_with_image):
+@pytest.mark.usefixtures("hypercell_with_image")
+def test_session_in_the_readme_is_what_happens():
     outcome = doctest.testfile(str(README), module_relative=False)
-    assert outcome.attempted >= 5
-    assert outcome.failed == 0
+    assert outcome.attempted == 6
+    assert not outcome.failed

@@ -82,9 +82,9 @@ class Tools:
 
     def _by_name(self, name, doc):
         def tool(*args, **kwargs):
-            # Only the host knows the parameters: positional arguments go by their numbers.
-            for number, value in enumerate(args):
-                kwargs[str(number)] = value
+            # Only the host knows the parameters: positional arguments travel under a name that no parameter has.
+            if args:
+                kwargs[""] = list(args)
             return call(name, kwargs)
 
         call = self.call

@@ -24,10 +24,10 @@ def test_tool_is_called_by_call_tool_and_by_name(guest):
     assert guest.value("[call_tool('add', a=1, b=2), add(a=5)]", {"add": add}) == [3, 6]
 
 
-def test_positional_arguments_go_by_their_numbers(guest):
+def test_positional_arguments_travel_under_the_empty_name(guest):
     guest.run("add(5, 6, b=7)", {"add": add})
     (call,) = [body for name, body in guest.frames if name == "ToolCall"]
-    assert call == {"id": 1, "name": "add", "args": {"b": 7, "0": 5, "1": 6}}
+    assert call == {"id": 1, "name": "add", "args": {"b": 7, "": [5, 6]}}
 
 
 def test_calls_have_numbers_of_their_own(guest):
