@@ -106,7 +106,9 @@ def _encode(arguments, tool):
     except ValueNotSendableError as error:
         # The argument begins the path: `rows[3]`, not `["rows"][3]`.
         name, is_inside, rest = str(error).partition('"]')
-        where = f"{name[2:] or 'arguments'}{rest}" if is_inside and name.startswith('["') else f"arguments{error}"
+        where = (
+            f"{name[2:] or 'arguments'}{rest}" if is_inside and name.startswith('["') else f"arguments{error}"
+        )
         raise ValueNotSendableError(f"tool {tool!r}: {where}") from None
 
 

@@ -89,7 +89,11 @@ def test_input_comes_before_a_tool_of_its_name(guest):
             "ValueNotSendableError",
             "tool 'add': a[1]: cannot send a builtin_function_or_method",
         ),
-        ("add(print)", "ValueNotSendableError", "tool 'add': arguments[0]: cannot send a builtin_function_or_method"),
+        (
+            "add(print)",
+            "ValueNotSendableError",
+            "tool 'add': arguments[0]: cannot send a builtin_function_or_method",
+        ),
     ],
 )
 def test_call_that_fails_raises(guest, call, kind, message):
