@@ -13,6 +13,7 @@ import linecache
 import os
 import pickle
 import re
+import signal
 import sys
 import traceback
 import types
@@ -98,6 +99,8 @@ def without_depth(text):
 
 
 def main(program, record_file):
+    # As in the guest, also where a shell started the tests in the background and made them ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     record = run(Path(program).read_text(encoding="utf-8"))
     sys.stdout.flush()
     sys.stderr.flush()

@@ -63,7 +63,13 @@ def test_code_nested_beyond_the_parser_is_an_error_of_the_run(sandbox):
 
 
 def test_code_at_the_ceiling_runs(sandbox):
-    assert sandbox.run("x = 1\n" * 100_000 + "x").value == 1
+    ceiling = hypercell.Limits().code_bytes
+    code = "x = '" + "a" * (ceiling - 13) + "'\nlen(x)"
+    assert (len(code), sandbox.run(code).value) == (ceiling, ceiling - 13)
+
+
+def test_code_with_very_many_lines_runs(sandbox):
+    assert sandbox.run("x = 1\n" * 20_000 + "x").value == 1
 
 
 def test_warnings_of_the_compiler_go_to_stderr(sandbox):

@@ -243,8 +243,10 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), box.run('3').value)
 
 
 def _start(script: str, **environment: str) -> "subprocess.Popen[str]":
+    # A shell that starts the tests in the background has them ignore Ctrl-C, and a child would too.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     return subprocess.Popen(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", listen + script],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

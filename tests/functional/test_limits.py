@@ -227,7 +227,8 @@ def test_deep_recursion_is_a_recursion_error(sandbox):
 def test_recursion_limit_raised_by_the_code_ends_without_harm_to_the_host(sandbox):
     code = "import sys\nsys.setrecursionlimit(10**9)\ndef f(n):\n    return f(n + 1)\nf(0)"
     with contextlib.suppress(hypercell.GuestCrashError, hypercell.TimeLimitError):
-        assert sandbox.run(code).error.type in ("RecursionError", "MemoryError")
+        # CPython itself loses the MemoryError now and then and raises SystemError in its place.
+        assert sandbox.run(code).error.type in ("RecursionError", "MemoryError", "SystemError")
     assert sandbox.run("1").value == 1
 
 

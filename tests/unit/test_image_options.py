@@ -18,6 +18,7 @@ class Opened:
         self.Image = self
         self.notices = list(notices)
         self.options = []
+        self.memory_bytes = hypercell.Limits().memory_bytes
 
     def open(self, **options):
         self.options.append(options)
@@ -50,6 +51,7 @@ def test_image_is_of_the_running_interpreter_and_the_packages_own_guest(opened, 
             "cache_dir": str(tmp_path),
             "packages": ["numpy"],
             "warm": ["json"],
+            "memory_bytes": hypercell.Limits().memory_bytes,
             "progress": None,
         }
     ]

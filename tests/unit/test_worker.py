@@ -383,7 +383,16 @@ def test_use_after_close_is_refused(make):
     assert repr(box) == "<hypercell.Sandbox closed, tools []>"
 
 
+@pytest.fixture
+def ctrl_c():
+    """Makes SIGINT raise KeyboardInterrupt, also where a shell started the tests in the background and ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals are sent to this thread")
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("what", ["spin", "call", "hang"])
 def test_ctrl_c_ends_the_run_at_once_and_the_sandbox_stays_usable(make, what):
     async def hang_async():
@@ -404,6 +413,7 @@ def test_ctrl_c_ends_the_run_at_once_and_the_sandbox_stays_usable(make, what):
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals are sent to this thread")
+@pytest.mark.usefixtures("ctrl_c")
 def test_second_ctrl_c_does_not_leave_the_sandbox_busy(make):
     @program
     def deaf(box):

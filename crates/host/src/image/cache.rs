@@ -271,10 +271,12 @@ impl Cache {
     ) -> Result<Entry, ImageError> {
         let dir = self.images().join(&metadata.digest);
         let refuse = |error: io::Error| ImageError::Cache { path: dir.clone(), detail: error.to_string() };
+        make_private(&built.join(SNAPSHOT_DIR), DIR_MODE).map_err(refuse)?;
         metadata.files = list_files(built, SNAPSHOT_DIR).map_err(refuse)?;
         let sealed = Sealed { sha256: seal(&metadata), metadata: metadata.clone() };
         let text = serde_json::to_vec_pretty(&sealed).map_err(|error| refuse(error.into()))?;
         fs::write(built.join(METADATA_FILE), text).map_err(refuse)?;
+        make_private(&built.join(METADATA_FILE), FILE_MODE).map_err(refuse)?;
         File::open(built.join(METADATA_FILE)).and_then(|file| file.sync_all()).map_err(refuse)?;
         if dir.exists() {
             // Processes that have the old entry open keep their mappings of it.
@@ -304,6 +306,10 @@ pub(crate) fn verify(entry: &Entry) -> Result<(), String> {
 
 fn make_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(DIR_MODE).create(path)
+}
+
+fn make_private(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
 fn seal(metadata: &Metadata) -> String {
@@ -342,7 +348,7 @@ fn list_files(root: &Path, name: &str) -> io::Result<Vec<(String, u64, String)>>
         let file_name = file_name.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
         let name = format!("{name}/{file_name}");
         let is_dir = entry.file_type()?.is_dir();
-        fs::set_permissions(entry.path(), Permissions::from_mode(if is_dir { DIR_MODE } else { FILE_MODE }))?;
+        make_private(&entry.path(), if is_dir { DIR_MODE } else { FILE_MODE })?;
         if is_dir {
             files.extend(list_files(root, &name)?);
         } else {
