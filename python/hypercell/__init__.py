@@ -31,6 +31,7 @@ from ._errors import (
 )
 from ._image import Image
 from ._limits import Limits
+from ._pool import Pool, PoolStats
 from ._result import GuestError, RunResult, Usage
 from ._sandbox import Sandbox
 from ._tools import Tool
@@ -50,6 +51,8 @@ __all__ = [
     "MemoryLimitError",
     "OutputLimitError",
     "PolicyError",
+    "Pool",
+    "PoolStats",
     "ProtocolError",
     "RunCancelledError",
     "RunResult",

@@ -9,10 +9,13 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._errors import ImageError, PolicyError, SandboxUnavailableError
 from ._limits import DEFAULT_MEMORY_BYTES, MAX_MEMORY_BYTES
+
+if TYPE_CHECKING:
+    from ._pool import Pool
 
 Progress = Callable[[str, float], None]
 
@@ -70,6 +73,8 @@ class Image:
     def __init__(self, native_image: Any) -> None:
         """Wraps a native image; use `Image.from_environment`."""
         self._native = native_image
+        # What `_pool.default_pool` keeps.
+        self._pool: Pool | None = None
 
     @classmethod
     def from_environment(

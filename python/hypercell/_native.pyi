@@ -137,6 +137,36 @@ class Done:
         """System calls that the guest kernel does not have, and how often they were tried."""
 
 @final
+class Pool:
+    """VMs of one image, prepared in advance for any number of sandboxes."""
+
+    def __new__(cls, image: Image, *, prepared: int, max_prepared: int | None = None) -> Pool:
+        """Makes a pool and starts to prepare its VMs.
+
+        Args:
+            image: What the VMs are made from.
+            prepared: VMs to keep, 0 to 1024.
+            max_prepared: VMs to keep after more were wanted at once; one for each processor unless given.
+
+        Raises:
+            PolicyError: A number is out of range.
+            SandboxUnavailableError: This machine cannot start micro-VMs.
+        """
+
+    def stats(self) -> dict[str, int]:
+        """Returns ready, preparing, leased, hits and misses."""
+
+    def wait_ready(self, timeout_s: float) -> bool:
+        """Waits until all VMs are ready, at most so many seconds; returns whether they are.
+
+        Raises:
+            PolicyError: The time is negative or not finite.
+        """
+
+    def close(self) -> None:
+        """Drops the VMs that wait; `start` in a sandbox on this pool raises `SandboxClosedError` from now on."""
+
+@final
 class Sandbox:
     """Runs code in micro-VMs made from an image, one run at a time.
 
@@ -148,6 +178,7 @@ class Sandbox:
         cls,
         image: Image,
         *,
+        pool: Pool | None = None,
         tools: list[tuple[str, str]],
         keep_state: bool,
         wall_time_s: float | None,
@@ -164,6 +195,7 @@ class Sandbox:
 
         Args:
             image: What runs in it.
+            pool: Where its VMs come from, one of the same image; without it each is made when a run needs it.
             tools: Name and description of each tool.
             keep_state: Whether globals stay from run to run.
             wall_time_s: Seconds of a run, tools included; None is no limit.

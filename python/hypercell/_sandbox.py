@@ -37,6 +37,7 @@ from ._errors import (
 )
 from ._image import Image, default_image, native
 from ._limits import Limits
+from ._pool import Pool, default_pool
 from ._result import RunResult, result_of
 from ._tools import ArgumentError, Tool, Tools, collect_tools
 from ._worker import Job, Worker
@@ -75,6 +76,9 @@ class Sandbox:
         limits: Ceilings for each run; `Limits()` unless given.
         image: The interpreter to run; this one, without packages, unless given.
         keep_state: Whether globals stay from run to run, until `reset()`.
+        prepared: VMs kept ready for this sandbox alone. 0 makes a VM when a run needs it, and restores it at the next
+            run. Unless given, all sandboxes on an image share one pool of the process.
+        pool: The pool to take VMs from; its image is the sandbox's.
         on_audit: Called with a dict for each decision: runs, tool calls allowed and denied.
 
     Raises:
@@ -90,6 +94,8 @@ class Sandbox:
         limits: Limits | None = None,
         image: Image | None = None,
         keep_state: bool = False,
+        prepared: int | None = None,
+        pool: Pool | None = None,
         on_audit: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         if limits is not None and not isinstance(limits, Limits):
@@ -100,20 +106,29 @@ class Sandbox:
             raise PolicyError(f"keep_state must be bool, got {type(keep_state).__name__}")
         if on_audit is not None and not callable(on_audit):
             raise PolicyError(f"on_audit must be callable, got {type(on_audit).__name__}")
+        if pool is not None and not isinstance(pool, Pool):
+            raise PolicyError(f"pool must be a Pool, got {type(pool).__name__}")
+        if pool is not None and (prepared is not None or image not in (None, pool.image)):
+            raise PolicyError("pool brings its own image and prepared VMs; give it alone")
         self._tools: dict[str, Tool] = collect_tools(tools)
         self._limits = limits if limits is not None else Limits()
         self._keep_state = keep_state
         module = native()
         needed = self._limits.memory_bytes
-        chosen = image if image is not None else default_image(needed)
-        if needed > chosen.memory_bytes:
+        if image is None:
+            image = pool.image if pool is not None else default_image(needed)
+        if needed > image.memory_bytes:
             raise PolicyError(
-                f"memory_bytes of {needed} exceeds {chosen.memory_bytes}, what the image was made for; "
+                f"memory_bytes of {needed} exceeds {image.memory_bytes}, what the image was made for; "
                 "make it with Image.from_environment(memory_bytes=...)"
             )
         ceilings = {name: getattr(self._limits, name) for name in self._limits.__dataclass_fields__}
+        self._own_pool = Pool(image, prepared=prepared, max_prepared=prepared) if prepared else None
+        if pool is None:
+            pool = default_pool(image) if prepared is None else self._own_pool
         self._native = module.Sandbox(
-            chosen._native,
+            image._native,
+            pool=pool._native if pool is not None else None,
             tools=[(tool.name, tool.description) for tool in self._tools.values()],
             keep_state=self._keep_state,
             audit=on_audit,
@@ -203,6 +218,8 @@ class Sandbox:
         self._closed = True
         was_running = self._stop(_CLOSED)
         self._native.close()
+        if self._own_pool is not None:
+            self._own_pool.close()
         if not was_running:
             self._drop_worker(_JOIN_S)
 

@@ -47,11 +47,19 @@ class Image:
         return Image()
 
 
+class Pool:
+    def __init__(self, _image, *, prepared, max_prepared=None):
+        self.options = (prepared, max_prepared)
+
+    def close(self):
+        pass
+
+
 class Sandbox:
     ids = itertools.count(1)
 
-    def __init__(self, _image, *, tools, keep_state, wall_time_s, audit, **ceilings):
-        self.options = {"tools": tools, "keep_state": keep_state, "audit": audit, **ceilings}
+    def __init__(self, _image, *, pool, tools, keep_state, wall_time_s, audit, **ceilings):
+        self.options = {"pool": pool, "tools": tools, "keep_state": keep_state, "audit": audit, **ceilings}
         self.wall_time_s = wall_time_s
         self.inside = threading.Lock()
         self.stop = threading.Event()

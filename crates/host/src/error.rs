@@ -90,6 +90,9 @@ pub enum UsageError {
     /// Use after close.
     #[error("the sandbox is closed")]
     Closed,
+    /// A run in a sandbox whose pool is closed.
+    #[error("the pool of this sandbox is closed")]
+    PoolClosed,
 }
 
 /// What this machine cannot do.

@@ -11,7 +11,7 @@
 //! 7. `RunDone` becomes [`Step::Done`]. A limit, a stop, a crash or a broken rule becomes an [`Error`], by who is at
 //!    fault, and the VM is dropped.
 //!
-//! [`Control`] stops a run from any other thread. [`preflight()`] says what a machine lacks.
+//! [`Pool`] makes VMs ready before anybody asks (`pool`, `preparer`). [`Control`] stops a run from any other thread. [`preflight()`] says what a machine lacks.
 //!
 //! Before: the Python binding. After: `hypercell-abi` for bytes, the hypervisor's library in `vm` alone.
 #![warn(clippy::disallowed_methods)]
@@ -24,10 +24,13 @@ mod dispatch;
 pub mod engine;
 pub mod error;
 mod gate;
+mod guest;
 pub mod image;
 mod limits;
 mod output;
+pub mod pool;
 mod preflight;
+mod preparer;
 mod run;
 mod sandbox;
 mod shorten;
@@ -41,6 +44,7 @@ pub use error::Error;
 pub use hypercell_abi as abi;
 pub use image::Image;
 pub use limits::{Limits, MAX_MEMORY_BYTES, MAX_WALL_TIME, MIN_MEMORY_BYTES, ToolInfo};
+pub use pool::{Pool, PoolOptions, PoolStats};
 pub use preflight::{Check, ensure_available, first_failure, preflight};
 pub use run::{CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolCall, ToolReply, Usage};
 pub use sandbox::{Sandbox, SandboxOptions, StateMode};

@@ -16,15 +16,17 @@ use hypercell_abi::message::{RunRequest, ToolError, ToolReply as WireReply};
 use hypercell_abi::{HostFrame, KernelRequest};
 
 use crate::audit::{AuditEvent, AuditLog, RunEnding, ToolAnswer};
-use crate::channel::{Channel, Outgoing};
+use crate::channel::Outgoing;
 use crate::clock;
 use crate::control::{Control, Counted};
 use crate::dispatch::{self, Gates, Next};
-use crate::engine::{Engine, EngineSource, Interrupt, VmError};
+use crate::engine::{Engine, EngineSource, VmError};
 use crate::error::{CrashError, Error, MachineError, UsageError};
 use crate::gate::ToolGate;
+use crate::guest::Guest;
 use crate::image::Image;
 use crate::limits::{self, Limits, ToolInfo};
+use crate::pool::{Lease, Pool, TakeError};
 use crate::preflight;
 use crate::run::{CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolCall, ToolReply};
 use crate::shorten::shorten_middle;
@@ -55,10 +57,10 @@ pub struct SandboxOptions {
 /// Runs code in guests that `S` makes, one run at a time.
 ///
 /// The flow of one run is `start`, then `resume` for each [`Step::ToolCall`], until [`Step::Done`].
-pub struct Sandbox<S: EngineSource = Arc<Image>> {
-    source: S,
+pub struct Sandbox<S: EngineSource + 'static = Arc<Image>> {
+    supply: Supply<S>,
     options: SandboxOptions,
-    guest: Option<Guest<S::Engine>>,
+    guest: Option<Held<S>>,
     is_closed: bool,
     run: Option<Run>,
     runs: u64,
@@ -66,14 +68,20 @@ pub struct Sandbox<S: EngineSource = Arc<Image>> {
     control: Control,
 }
 
-struct Guest<E> {
-    engine: E,
-    interrupt: Arc<dyn Interrupt>,
-    channel: Channel,
+/// Where guests come from.
+enum Supply<S: EngineSource + 'static> {
+    /// Each is made, or the last one restored, when a run needs it.
+    OnDemand(S),
+    /// Prepared ones, shared with other sandboxes.
+    Pool(Pool<S>),
+}
+
+/// The guest of a sandbox.
+struct Held<S: EngineSource + 'static> {
+    guest: Guest<S::Engine>,
     condition: Condition,
-    counted: Counted,
-    /// The process that made it; no other can use it.
-    process: u32,
+    /// Tells the pool, if it is one of a pool's, that it will come back soon.
+    lease: Option<Lease<S>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,17 +106,30 @@ struct PendingCall {
     name: String,
 }
 
-impl<S: EngineSource> Sandbox<S> {
+impl<S: EngineSource + 'static> Sandbox<S> {
     /// Checks the options. No guest is made before the first run, or `prepare`.
     ///
     /// # Errors
     ///
     /// [`Error::Usage`] for a limit or a tool that cannot be.
     pub fn new(source: S, options: SandboxOptions) -> Result<Self, Error> {
+        Self::with_supply(Supply::OnDemand(source), options)
+    }
+
+    /// The same, with guests from a pool.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] for a limit or a tool that cannot be.
+    pub fn in_pool(pool: Pool<S>, options: SandboxOptions) -> Result<Self, Error> {
+        Self::with_supply(Supply::Pool(pool), options)
+    }
+
+    fn with_supply(supply: Supply<S>, options: SandboxOptions) -> Result<Self, Error> {
         options.limits.check()?;
         limits::check_tools(&options.tools)?;
         Ok(Self {
-            source,
+            supply,
             options,
             guest: None,
             is_closed: false,
@@ -203,17 +224,19 @@ impl<S: EngineSource> Sandbox<S> {
         if self.run.is_some() {
             self.fail(&Error::Cancelled { reason: "reset".into() });
         }
-        if let Some(guest) = &mut self.guest {
-            guest.condition = Condition::Used;
+        self.return_guest();
+        if let Some(held) = &mut self.guest {
+            held.condition = Condition::Used;
         }
         Ok(())
     }
 
-    /// Drops the guest. Every later call but this one is [`UsageError::Closed`].
+    /// Drops the guest, or gives it back to its pool. Every later call but this one is [`UsageError::Closed`].
     pub fn close(&mut self) {
         if self.run.is_some() {
             self.fail(&Error::Cancelled { reason: "closed".into() });
         }
+        self.return_guest();
         self.guest = None;
         self.is_closed = true;
     }
@@ -238,29 +261,45 @@ impl<S: EngineSource> Sandbox<S> {
 
     /// Sees to it that there is a guest in which a run may start.
     fn ready_guest(&mut self) -> Result<(), Error> {
-        let ready = match self.guest.take() {
-            // A child that was forked has the parent's sandbox, but not its VM.
-            Some(guest) if guest.process != std::process::id() => None,
-            Some(guest) if guest.condition == Condition::Ready => Some(guest),
-            Some(mut guest) => match self.source.restore(&mut guest.engine) {
-                Ok(()) => Some(Guest::new(guest.engine)),
+        // A child that was forked has the parent's sandbox, but not its VM.
+        let held = self.guest.take().filter(|held| held.guest.is_ours());
+        let held = match (held, &self.supply) {
+            (Some(held), _) if held.condition == Condition::Ready => held,
+            (Some(mut held), Supply::OnDemand(source)) => match source.restore(&mut held.guest.engine) {
+                Ok(()) => Held::new(Guest::new(held.guest.engine), None),
                 // What cannot be restored is dropped; a new one may still work.
-                Err(_) => None,
+                Err(_) => Held::new(Guest::new(source.create().map_err(start_error)?), None),
             },
-            None => None,
+            (None, Supply::OnDemand(source)) => {
+                Held::new(Guest::new(source.create().map_err(start_error)?), None)
+            }
+            (_, Supply::Pool(pool)) => {
+                let (guest, lease) = pool.take().map_err(|error| match error {
+                    TakeError::Closed => UsageError::PoolClosed.into(),
+                    TakeError::Vm(error) => start_error(error),
+                })?;
+                // Kept state keeps its guest, so that the pool had better not wait for it.
+                Held::new(guest, lease.filter(|_| self.options.state == StateMode::Fresh))
+            }
         };
-        let guest = match ready {
-            Some(guest) => guest,
-            None => Guest::new(self.source.create().map_err(start_error)?),
-        };
-        self.guest = Some(guest);
+        self.guest = Some(held);
         Ok(())
+    }
+
+    /// Gives the guest back, if there is a pool to take it: the next run must not have it.
+    fn return_guest(&mut self) {
+        if let Supply::Pool(pool) = &self.supply
+            && let Some(held) =
+                self.guest.take_if(|held| held.condition == Condition::Used || self.run.is_none())
+        {
+            pool.give_back(held.guest, held.lease);
+        }
     }
 
     fn first_turn(&mut self, spec: &RunSpec<'_>) -> Result<Vec<u8>, Error> {
         let seed = clock::entropy()?;
         self.ready_guest()?;
-        let Some(guest) = &mut self.guest else { return Err(UsageError::Closed.into()) };
+        let Some(Held { guest, .. }) = &mut self.guest else { return Err(UsageError::Closed.into()) };
         let options = &self.options;
         let request = RunRequest {
             code: spec.code,
@@ -281,7 +320,7 @@ impl<S: EngineSource> Sandbox<S> {
         reply: ToolReply<'_>,
     ) -> Result<(Vec<u8>, ToolAnswer, usize), Error> {
         let max_bytes = self.options.limits.tool_result_bytes;
-        let guest = self.guest.as_mut().ok_or(UsageError::NoSuchCall { call: pending.id })?;
+        let held = self.guest.as_mut().ok_or(UsageError::NoSuchCall { call: pending.id })?;
         let (shown_type, shown_message);
         let (outcome, answer, answer_bytes) = match reply {
             ToolReply::Value(value) => {
@@ -300,18 +339,19 @@ impl<S: EngineSource> Sandbox<S> {
             }
         };
         let frame = HostFrame::ToolReply(WireReply { id: pending.guest_id, outcome });
-        Ok((guest.channel.encode(&Outgoing::Program(frame))?, answer, answer_bytes))
+        Ok((held.guest.channel.encode(&Outgoing::Program(frame))?, answer, answer_bytes))
     }
 
     /// Takes turns with the guest until the caller is needed.
     fn drive(&mut self, mut turn: Vec<u8>) -> Result<Step, Error> {
-        let (Some(guest), Some(run)) = (self.guest.as_mut(), self.run.as_mut()) else {
+        let (Some(held), Some(run)) = (self.guest.as_mut(), self.run.as_mut()) else {
             return Err(UsageError::Closed.into());
         };
+        let Held { guest, condition, .. } = held;
         let max_memory_bytes = self.options.limits.memory_bytes;
         loop {
             self.control.enter_guest(&guest.interrupt)?;
-            guest.condition = Condition::Used;
+            *condition = Condition::Used;
             let entered = Instant::now();
             let returned = guest.engine.enter(&turn);
             let guest_time = entered.elapsed();
@@ -352,7 +392,7 @@ impl<S: EngineSource> Sandbox<S> {
                 Next::Finish(outcome, exit_code) => {
                     guest.counted = counted;
                     if self.options.state == StateMode::Kept {
-                        guest.condition = Condition::Ready;
+                        *condition = Condition::Ready;
                     }
                     return Ok(self.finish(outcome, exit_code));
                 }
@@ -372,6 +412,9 @@ impl<S: EngineSource> Sandbox<S> {
     fn finish(&mut self, outcome: Result<OwnedValue, CodeError>, exit_code: Option<i64>) -> Step {
         let ending = if outcome.is_ok() { RunEnding::Value } else { RunEnding::Exception };
         self.end_run(ending);
+        if self.options.state == StateMode::Fresh {
+            self.return_guest();
+        }
         let report = self.control.partial().unwrap_or_default();
         Step::Done(Box::new(Done { outcome, exit_code, report }))
     }
@@ -404,7 +447,7 @@ impl<S: EngineSource> Sandbox<S> {
     }
 }
 
-impl<S: EngineSource> fmt::Debug for Sandbox<S> {
+impl<S: EngineSource + 'static> fmt::Debug for Sandbox<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sandbox")
             .field("is_closed", &self.is_closed)
@@ -414,16 +457,9 @@ impl<S: EngineSource> fmt::Debug for Sandbox<S> {
     }
 }
 
-impl<E: Engine> Guest<E> {
-    fn new(engine: E) -> Self {
-        Self {
-            interrupt: engine.interrupt_handle(),
-            engine,
-            channel: Channel::new(),
-            condition: Condition::Ready,
-            counted: Counted::default(),
-            process: std::process::id(),
-        }
+impl<S: EngineSource + 'static> Held<S> {
+    fn new(guest: Guest<S::Engine>, lease: Option<Lease<S>>) -> Self {
+        Self { guest, condition: Condition::Ready, lease }
     }
 }
 

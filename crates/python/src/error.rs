@@ -59,7 +59,7 @@ fn class_of(error: &Error) -> &'static str {
 
 fn class_of_usage(error: &UsageError) -> &'static str {
     match error {
-        UsageError::Closed => "SandboxClosedError",
+        UsageError::Closed | UsageError::PoolClosed => "SandboxClosedError",
         UsageError::RunPending { .. } => "SandboxBusyError",
         // Its run has ended, and whoever ran the tool comes too late.
         UsageError::NoSuchCall { .. } => "RunCancelledError",

@@ -8,6 +8,7 @@
 mod audit;
 mod error;
 mod image;
+mod pool;
 mod sandbox;
 mod value;
 
@@ -20,6 +21,8 @@ mod _native {
 
     #[pymodule_export]
     use super::image::Image;
+    #[pymodule_export]
+    use super::pool::Pool;
     #[pymodule_export]
     use super::sandbox::{Done, Sandbox, ToolCall};
 

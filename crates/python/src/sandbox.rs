@@ -21,6 +21,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::audit::Hook;
 use crate::error;
 use crate::image::Image;
+use crate::pool::Pool;
 use crate::value::{self, DecodeFault};
 
 /// Runs code in micro-VMs made from an image, one run at a time.
@@ -66,13 +67,14 @@ pub(crate) struct Done {
 impl Sandbox {
     #[new]
     #[pyo3(signature = (
-        image, *, tools, keep_state, wall_time_s, memory_bytes, output_bytes, tool_calls, tool_argument_bytes,
+        image, *, pool=None, tools, keep_state, wall_time_s, memory_bytes, output_bytes, tool_calls, tool_argument_bytes,
         tool_result_bytes, result_bytes, code_bytes, audit=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn new(
         py: Python<'_>,
         image: &Image,
+        pool: Option<&Pool>,
         tools: Vec<(String, String)>,
         keep_state: bool,
         wall_time_s: Option<f64>,
@@ -101,9 +103,12 @@ impl Sandbox {
             },
             audit: hook.log(py),
         };
-        let image = image.share();
+        let (image, pool) = (image.share(), pool.map(Pool::share));
         let made = py.detach(|| {
-            let sandbox = hypercell_host::Sandbox::new(image, options)?;
+            let sandbox = match pool {
+                Some(pool) => hypercell_host::Sandbox::in_pool(pool, options)?,
+                None => hypercell_host::Sandbox::new(image, options)?,
+            };
             hypercell_host::ensure_available()?;
             Ok(sandbox)
         });
