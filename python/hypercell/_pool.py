@@ -15,6 +15,8 @@ from ._image import Image, default_image, native
 
 #: VMs that the pool of an image keeps until more are wanted at once.
 _DEFAULT_PREPARED = 1
+#: As in crates/host/src/pool.rs.
+_MAX_PREPARED = 1024
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,8 @@ class Pool:
 def _check_count(name: str, count: int) -> None:
     if isinstance(count, bool) or not isinstance(count, int):
         raise PolicyError(f"{name} must be int, got {type(count).__name__}")
-    if count < 0:
-        raise PolicyError(f"{name} is {count}, which is below 0")
+    if not 0 <= count <= _MAX_PREPARED:
+        raise PolicyError(f"{name} is {count}, which is not from 0 to {_MAX_PREPARED}")
 
 
 _lock = threading.Lock()

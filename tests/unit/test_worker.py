@@ -13,7 +13,7 @@ import weakref
 import pytest
 
 import hypercell
-from hypercell import _image, _sandbox
+from hypercell import _image, _pool, _sandbox
 
 sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120
 import fake_native
@@ -69,6 +69,7 @@ def make(monkeypatch):
         return boxes[-1]
 
     monkeypatch.setattr(_image, "native", lambda: fake_native)
+    monkeypatch.setattr(_pool, "native", lambda: fake_native)
     monkeypatch.setattr(_sandbox, "native", lambda: fake_native)
     monkeypatch.setattr(_image, "_defaults", [])
     yield make

@@ -239,13 +239,21 @@ impl<S: EngineSource + 'static> Pool<S> {
 
     /// Takes back a guest after a clean run, to restore it.
     pub(crate) fn give_back(&self, guest: Guest<S::Engine>, lease: Option<Lease<S>>) {
-        if self.0.is_ours() && guest.is_ours() {
-            let mut state = lock(&self.0.state);
-            if !state.is_closed {
-                state.used.push(guest.engine);
-            }
+        if !self.0.is_ours() || !guest.is_ours() {
+            return;
         }
-        drop(lease);
+        let mut state = lock(&self.0.state);
+        if state.is_closed {
+            return;
+        }
+        state.used.push(guest.engine);
+        match lease {
+            Some(lease) => {
+                drop(state);
+                drop(lease);
+            }
+            None => self.0.ask_for_work(state),
+        }
     }
 
     fn lease(&self, mut state: MutexGuard<'_, State<S::Engine>>) -> Lease<S> {
@@ -288,7 +296,8 @@ impl<S: EngineSource + 'static> Shared<S> {
             None => self.source.create().ok()?,
         };
         let mut guest = Guest::new(engine);
-        guest.warm_up().ok()?; guest.warm_up().ok().map(|()| guest)
+
+        guest.warm_up().ok().map(|()| guest)
     }
 }
 

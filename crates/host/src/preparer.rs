@@ -18,6 +18,8 @@ use crate::lock;
 /// How long a thread waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 const MAX_THREADS: usize = 8;
+/// How long a thread that was woken waits: who woke it is about to return from a run, perhaps on the same processor.
+const COURTESY: Duration = Duration::from_micros(300);
 /// Niceness of the threads: who waits for a run goes first.
 const NICENESS: i32 = 10;
 
@@ -105,7 +107,11 @@ impl Preparer {
                 self.changed.wait_timeout(queue, IDLE).unwrap_or_else(PoisonError::into_inner);
             queue = guard;
             queue.idle -= 1;
-            if waited.timed_out() && queue.jobs.is_empty() {
+            if !queue.jobs.is_empty() {
+                drop(queue);
+                std::thread::sleep(COURTESY);
+                queue = lock(&self.queue);
+            } else if waited.timed_out() {
                 queue.threads -= 1;
                 return None;
             }

@@ -10,3 +10,4 @@ mod guest;
 mod hostile;
 mod life;
 mod limits;
+mod pool;
