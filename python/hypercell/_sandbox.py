@@ -9,7 +9,7 @@ Before: the caller. After: `_worker`, `_tools`, the native module.
 from __future__ import annotations
 
 import atexit
-import contextlib
+import functools
 import inspect
 import keyword
 import os
@@ -113,7 +113,6 @@ class Sandbox:
         self._tools: dict[str, Tool] = collect_tools(tools)
         self._limits = limits if limits is not None else Limits()
         self._keep_state = keep_state
-        module = native()
         needed = self._limits.memory_bytes
         if image is None:
             image = pool.image if pool is not None else default_image(needed)
@@ -122,19 +121,19 @@ class Sandbox:
                 f"memory_bytes of {needed} exceeds {image.memory_bytes}, what the image was made for; "
                 "make it with Image.from_environment(memory_bytes=...)"
             )
-        ceilings = {name: getattr(self._limits, name) for name in self._limits.__dataclass_fields__}
         self._own_pool = Pool(image, prepared=prepared, max_prepared=prepared) if prepared else None
         if pool is None:
             pool = default_pool(image) if prepared is None else self._own_pool
-        self._native = module.Sandbox(
-            image._native,
-            pool=pool._native if pool is not None else None,
-            tools=[(tool.name, tool.description) for tool in self._tools.values()],
-            keep_state=self._keep_state,
-            audit=on_audit,
-            **ceilings,
-        )
-        self._call_class = module.ToolCall
+        self._native_options = {
+            "pool": pool._native if pool is not None else None,
+            "tools": [(tool.name, tool.description) for tool in self._tools.values()],
+            "keep_state": self._keep_state,
+            "audit": on_audit,
+            **{name: getattr(self._limits, name) for name in self._limits.__dataclass_fields__},
+        }
+        self._image = image
+        self._native = self._make_native()
+        self._left_behind: Any = None
         self._running = threading.Lock()
         self._job: Job | None = None
         self._worker: Worker | None = None
@@ -266,11 +265,17 @@ class Sandbox:
                 f"the kept state of this sandbox is lost: {self._lost}; call reset() to start again"
             )
 
+    def _make_native(self) -> Any:
+        return native().Sandbox(self._image._native, **self._native_options)
+
     def _run(self, code: str, filename: str, inputs: dict[str, Any]) -> RunResult:
         started = time.monotonic()
         wall_time_s = self._limits.wall_time_s
         deadline = None if wall_time_s is None else started + wall_time_s
-        job = Job(lambda job: self._drive(job, code, filename, inputs), deadline)
+        guest = self._native
+        job = Job(
+            lambda job: guest.start(code, filename, inputs, functools.partial(self._answer, job)), deadline
+        )
         self._job = job
         # From here on `close` finds the job; whoever closed before is found here.
         self._check_usable()
@@ -315,8 +320,10 @@ class Sandbox:
                 job.wait(_REPEAT_S)
         finally:
             if job.abandon(at_all_costs=True):
+                # The worker stays in the native sandbox until its tool returns.
+                self._left_behind = self._native
+                self._native = self._make_native()
                 self._drop_worker()
-                self._drop_guest()
 
     def _outcome(self, job: Job, used_s: float) -> RunResult:
         """Returns the result of a job that is done or left behind, or raises what it ended with."""
@@ -359,7 +366,8 @@ class Sandbox:
         )
 
     def _partial(self) -> RunResult | None:
-        done = self._native.partial()
+        left_behind, self._left_behind = self._left_behind, None
+        done = (left_behind or self._native).partial()
         return None if done is None else result_of(done)
 
     def _lose(self, why: str) -> None:
@@ -385,42 +393,27 @@ class Sandbox:
         if worker is not None:
             worker.stop(join_s)
 
-    def _drop_guest(self) -> None:
-        # Whoever is in the guest still, or closed it, drops it.
-        with contextlib.suppress(SandboxBusyError, SandboxClosedError):
-            self._native.reset()
+    def _answer(self, job: Job, call: Any) -> tuple[Any, ...]:
+        """Runs a tool and returns what the guest gets: `(value,)`, or type and message of an exception.
 
-    def _drive(self, job: Job, code: str, filename: str, inputs: dict[str, Any]) -> Any:
-        """Takes the run from tool call to tool call to its end. Runs on the worker."""
-        step = self._native.start(code, filename, inputs)
-        while isinstance(step, self._call_class):
-            step = self._answer(job, step)
-        return step
-
-    def _answer(self, job: Job, call: Any) -> Any:
-        """Runs a tool and tells the guest what came of it. Runs on the worker."""
+        The native module calls this on the worker, in the middle of a run; what it raises ends the run.
+        """
         if not job.enter_tool(call.name):
             # Stopped before the guest's first turn could be interrupted: now it can.
             self._native.interrupt(job.stop_reason or _CANCELLED)
-            return self._native.resume_err(call.id, "RunCancelledError", "the run was stopped")
-        reply = value = None
+            return ("RunCancelledError", "the run was stopped")
+        answer: tuple[Any, ...]
         try:
-            value = self._call_tool(job, call)
+            answer = (self._call_tool(job, call),)
         except ArgumentError as error:
-            reply = ("ArgumentError", _text_of(error))
+            answer = ("ArgumentError", _text_of(error))
         except BaseException as error:
             if not isinstance(error, Exception) and not _is_cancellation(error):
                 job.leave_tool()
-                self._drop_guest()
                 raise
-            reply = (type(error).__name__, _text_of(error))
+            answer = (type(error).__name__, _text_of(error))
         job.leave_tool()
-        if reply is None:
-            try:
-                return self._native.resume_ok(call.id, value)
-            except ValueNotSendableError as error:
-                reply = ("ValueNotSendableError", str(error))
-        return self._native.resume_err(call.id, *reply)
+        return answer
 
     def _call_tool(self, job: Job, call: Any) -> Any:
         tool = self._tools[call.name]
@@ -440,6 +433,8 @@ class Sandbox:
 
     def _forget_parent(self) -> None:
         """Drops what a forked child cannot use: threads, and locks that they may have held."""
+        if self._job is not None:
+            self._native = self._make_native()
         self._running = threading.Lock()
         self._job = self._worker = None
 

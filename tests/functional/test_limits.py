@@ -224,6 +224,13 @@ def test_deep_recursion_is_a_recursion_error(sandbox):
     assert sandbox.run("1").value == 1
 
 
+@pytest.mark.parametrize("first", ["print('x')", "call_tool('nothing')", "import time; time.sleep(0.001)"])
+def test_memory_limit_holds_after_the_guest_spoke_to_the_host(make_sandbox, first):
+    box = make_sandbox(tools={"nothing": lambda: None}, limits=hypercell.Limits(memory_bytes=48 << 20))
+    assert box.run(f"{first}\nlen(bytearray(8 << 20))").value == 8 << 20
+    assert box.run(f"{first}\nlen(bytearray(48 << 20))").error.type == "MemoryError"
+
+
 def test_recursion_limit_raised_by_the_code_ends_without_harm_to_the_host(sandbox):
     code = "import sys\nsys.setrecursionlimit(10**9)\ndef f(n):\n    return f(n + 1)\nf(0)"
     with contextlib.suppress(hypercell.GuestCrashError, hypercell.TimeLimitError):

@@ -18,6 +18,7 @@ with gzip.open(stream, "rt") as f:
     print(f.read(20))
 compressor = lzma.LZMACompressor(format=lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2, "preset": 6}])
 raw = compressor.compress(text) + compressor.flush()
+del compressor  # which holds 94 MiB
 print(lzma.decompress(raw, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2}]) == text)
 step = bz2.BZ2Decompressor()
 packed = bz2.compress(text)

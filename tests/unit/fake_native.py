@@ -15,7 +15,6 @@ from hypercell._errors import (
     SandboxBusyError,
     SandboxClosedError,
     TimeLimitError,
-    ValueNotSendableError,
 )
 
 __version__ = "0.0.0"
@@ -64,7 +63,6 @@ class Sandbox:
         self.inside = threading.Lock()
         self.stop = threading.Event()
         self.guest = None
-        self.pending = None
         self.deadline = None
         self.reason = None
         self.closed = False
@@ -72,7 +70,7 @@ class Sandbox:
         self.stdout, self.calls = "", 0
         self.threads = []
 
-    def start(self, code, _name, inputs):
+    def start(self, code, _name, inputs, answer):
         with self.enter():
             assert self.guest is None or self.stop.is_set(), "the last run still waits"
             self.threads.append(threading.current_thread())
@@ -81,19 +79,10 @@ class Sandbox:
             self.deadline = None if self.wall_time_s is None else time.monotonic() + self.wall_time_s
             program = programs[code]
             self.guest = program(self, **inputs)
-            return self.drive(None)
-
-    def resume_ok(self, call_id, value):
-        with self.enter():
-            self.check_call(call_id)
-            if isinstance(value, types.FunctionType):
-                raise ValueNotSendableError("result: cannot send a function")
-            return self.drive(("ok", value))
-
-    def resume_err(self, call_id, type_name, message):
-        with self.enter():
-            self.check_call(call_id)
-            return self.drive(("err", type_name, message))
+            try:
+                return self.drive(answer)
+            finally:
+                self.guest = None
 
     def interrupt(self, reason="cancelled"):
         if self.guest is None:
@@ -105,7 +94,7 @@ class Sandbox:
     def reset(self):
         with self.enter():
             self.resets += 1
-            self.guest = self.pending = None
+            self.guest = None
 
     def close(self):
         self.closed = True
@@ -130,24 +119,23 @@ class Sandbox:
 
         return Inside()
 
-    def check_call(self, call_id):
-        if call_id != self.pending:
-            raise RunCancelledError(f"no run waits for the result of tool call {call_id}")
-
     def drive(self, answer):
+        reply = None
         try:
-            self.check_stop()
-            step = self.guest.send(answer)
-            self.check_stop()
+            while True:
+                self.check_stop()
+                _, name, args = self.guest.send(reply)
+                self.check_stop()
+                self.calls += 1
+                answered = answer(ToolCall(next(self.ids), name, args))
+                if len(answered) == 2:
+                    reply = ("err", *answered)
+                elif isinstance(answered[0], types.FunctionType):
+                    reply = ("err", "ValueNotSendableError", "result: cannot send a function")
+                else:
+                    reply = ("ok", answered[0])
         except StopIteration as end:
-            self.guest = self.pending = None
             return end.value if isinstance(end.value, Done) else Done(self, end.value)
-        except BaseException:
-            self.guest = self.pending = None
-            raise
-        self.calls += 1
-        self.pending = next(self.ids)
-        return ToolCall(self.pending, step[1], step[2])
 
     def check_stop(self):
         if self.deadline is not None and time.monotonic() >= self.deadline:

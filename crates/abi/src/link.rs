@@ -14,6 +14,13 @@ use crate::limits::MAX_CHUNK_BYTES;
 /// Most bytes in a chunk, without its tag.
 pub const CHUNK_BYTES: usize = MAX_CHUNK_BYTES;
 
+/// Name of the host function that takes a turn in the middle of a call. It returns the host's next turn, or nothing
+/// where the guest must end the call with an empty turn.
+pub const ASK_FUNCTION: &str = "ask";
+
+/// Most bytes of a turn that the host returns from it.
+pub const MAX_ANSWER_BYTES: usize = 15 * 1024;
+
 /// First byte of every call and result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tag {

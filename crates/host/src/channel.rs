@@ -1,7 +1,7 @@
 //! Turns: the only code on the host that decodes guest bytes, and the only one that makes host turns.
 //!
 //! Guarantees: what comes out of `decode` was checked whole by `hypercell-abi` and answers the frame that was sent
-//! last; any bytes may go in. Every turn to the guest carries fresh entropy and the time.
+//! last; any bytes may go in. Every turn to the guest carries the time, every one that enters it fresh entropy.
 //! Never: decides whether a frame is welcome; that is for `dispatch` and the image builder.
 //!
 //! Before: `sandbox` and the image builder. After: the engine.
@@ -68,6 +68,20 @@ impl Channel {
     ///
     /// [`UsageError::NotEncodable`] if the frame is above a limit of the wire, [`Error::Machine`] without entropy.
     pub(crate) fn encode(&mut self, frame: &Outgoing<'_>) -> Result<Vec<u8>, Error> {
+        self.turn(frame, Moment::now()?)
+    }
+
+    /// Makes the turn for a frame that answers a guest which has not left the VM: without entropy, since no copy of the
+    /// guest can have been made meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError::NotEncodable`] if the frame is above a limit of the wire.
+    pub(crate) fn encode_answer(&mut self, frame: &Outgoing<'_>) -> Result<Vec<u8>, Error> {
+        self.turn(frame, Moment::without_entropy())
+    }
+
+    fn turn(&mut self, frame: &Outgoing<'_>, moment: Moment) -> Result<Vec<u8>, Error> {
         let is_interlude = matches!(
             frame,
             Outgoing::Program(HostFrame::OutputAck) | Outgoing::Kernel(KernelRequest::Resume)
@@ -79,7 +93,7 @@ impl Channel {
             Outgoing::Kernel(request) => request.encode(seq).map_err(not_encodable)?,
         };
         let frame_len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let Moment { realtime_ns, tsc_khz, entropy } = Moment::now()?;
+        let Moment { realtime_ns, tsc_khz, entropy } = moment;
         let header = EnterHeader {
             frame_len,
             memory_limit_pages: std::mem::take(&mut self.memory_limit_pages),

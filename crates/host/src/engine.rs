@@ -1,4 +1,4 @@
-//! The one way in and out of a VM, as a trait: `enter(turn) -> turn`.
+//! The one way in and out of a VM, as a trait: `enter(turn) -> turn`, with answers on the way.
 //!
 //! Guarantees: nothing above this file knows which hypervisor runs the guest, or whether there is one; the tests put a
 //! fake guest behind it. Never: looks inside a turn.
@@ -10,14 +10,20 @@ use std::sync::Arc;
 use crate::image::Image;
 use crate::vm::Vm;
 
+/// Takes a turn of a guest that has not left the VM, and returns the next one for it. `None` makes the guest leave, with
+/// an empty turn.
+pub type Answer<'a> = dyn FnMut(&[u8]) -> Option<Vec<u8>> + 'a;
+
 /// A guest at rest between turns.
 pub trait Engine: Send {
     /// Runs the guest with this turn until it returns one.
     ///
+    /// On the way it may ask `answer`, on this thread, any number of times.
+    ///
     /// # Errors
     ///
     /// Any [`VmError`]; the guest is then dead until it is restored.
-    fn enter(&mut self, turn: &[u8]) -> Result<Vec<u8>, VmError>;
+    fn enter(&mut self, turn: &[u8], answer: &mut Answer<'_>) -> Result<Vec<u8>, VmError>;
 
     /// Returns what stops a running `enter` from another thread.
     fn interrupt_handle(&self) -> Arc<dyn Interrupt>;

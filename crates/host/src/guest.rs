@@ -25,21 +25,28 @@ const WARM_UP_RESULT_BYTES: u64 = 16;
 /// A guest that waits for a `RunRequest`.
 pub(crate) struct Guest<E> {
     pub(crate) engine: E,
+    pub(crate) link: Link,
+    process: u32,
+}
+
+/// What the host needs to talk with a guest, beside the engine.
+pub(crate) struct Link {
     pub(crate) interrupt: Arc<dyn Interrupt>,
     pub(crate) channel: Channel,
     /// Where its counters stood after its last run.
     pub(crate) counted: Counted,
-    process: u32,
 }
 
 impl<E: Engine> Guest<E> {
     /// Takes over an engine that was just made or restored.
     pub(crate) fn new(engine: E) -> Self {
         Self {
-            interrupt: engine.interrupt_handle(),
+            link: Link {
+                interrupt: engine.interrupt_handle(),
+                channel: Channel::new(),
+                counted: Counted::default(),
+            },
             engine,
-            channel: Channel::new(),
-            counted: Counted::default(),
             process: std::process::id(),
         }
     }
@@ -64,10 +71,10 @@ impl<E: Engine> Guest<E> {
             seed: clock::entropy()?,
             max_value_bytes: WARM_UP_RESULT_BYTES,
         };
-        let turn = self.channel.encode(&Outgoing::Program(HostFrame::RunRequest(request)))?;
-        let bytes = self.engine.enter(&turn).map_err(MachineError::Hypervisor)?;
-        let incoming = self.channel.decode(&bytes)?;
-        self.counted =
+        let turn = self.link.channel.encode(&Outgoing::Program(HostFrame::RunRequest(request)))?;
+        let bytes = self.engine.enter(&turn, &mut |_| None).map_err(MachineError::Hypervisor)?;
+        let incoming = self.link.channel.decode(&bytes)?;
+        self.link.counted =
             Counted { page_faults: incoming.counters.page_faults, syscalls: incoming.counters.syscalls };
         match incoming.frame {
             GuestFrame::RunDone(done) if done.outcome.is_ok() => Ok(()),

@@ -16,6 +16,7 @@
 //! Before: the Python binding. After: `hypercell-abi` for bytes, the hypervisor's library in `vm` alone.
 #![warn(clippy::disallowed_methods)]
 
+mod answers;
 pub mod audit;
 mod channel;
 mod clock;
@@ -46,7 +47,9 @@ pub use image::Image;
 pub use limits::{Limits, MAX_MEMORY_BYTES, MAX_WALL_TIME, MIN_MEMORY_BYTES, ToolInfo};
 pub use pool::{Pool, PoolOptions, PoolStats};
 pub use preflight::{Check, ensure_available, first_failure, preflight};
-pub use run::{CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolCall, ToolReply, Usage};
+pub use run::{
+    CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolAnswer, ToolCall, ToolCaller, ToolReply, Usage,
+};
 pub use sandbox::{Sandbox, SandboxOptions, StateMode};
 
 /// Locks a mutex, whether or not a thread panicked with it: no lock here guards a state that a panic could leave half

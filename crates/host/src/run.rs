@@ -73,6 +73,33 @@ pub enum ToolReply<'a> {
     },
 }
 
+/// Runs tools in the middle of a run, on the thread of `start` or `resume`, so that the guest need not leave its VM.
+pub trait ToolCaller: Send + Sync {
+    /// Runs a tool that the gate allowed, or says that it is to become a [`Step::ToolCall`].
+    fn call(&self, call: &ToolCall) -> ToolAnswer;
+}
+
+/// What a [`ToolCaller`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToolAnswer {
+    /// A value.
+    Value(OwnedValue),
+    /// An exception, as the guest shall see it. Long texts are shortened in the middle.
+    Error {
+        /// Name of the exception's class.
+        type_name: String,
+        /// Its text.
+        message: String,
+    },
+    /// Not now: the run returns the call as a step, and `resume` answers it.
+    Later,
+    /// Never: the run ends.
+    Stop {
+        /// Why.
+        reason: String,
+    },
+}
+
 /// The end of a run that worked, whatever the submitted code did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Done {

@@ -9,17 +9,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
-use hypercell_abi::limits::MAX_MESSAGE_TEXT_BYTES;
-use hypercell_abi::message::{RunRequest, ToolError, ToolReply as WireReply};
-use hypercell_abi::{HostFrame, KernelRequest};
+use hypercell_abi::HostFrame;
+use hypercell_abi::message::RunRequest;
 
-use crate::audit::{AuditEvent, AuditLog, RunEnding, ToolAnswer};
+use crate::answers::{Answers, Flow, Run};
+use crate::audit::{AuditEvent, AuditLog, RunEnding};
 use crate::channel::Outgoing;
 use crate::clock;
 use crate::control::{Control, Counted};
-use crate::dispatch::{self, Gates, Next};
+use crate::dispatch;
 use crate::engine::{Engine, EngineSource, VmError};
 use crate::error::{CrashError, Error, MachineError, UsageError};
 use crate::gate::ToolGate;
@@ -28,8 +27,7 @@ use crate::image::Image;
 use crate::limits::{self, Limits, ToolInfo};
 use crate::pool::{Lease, Pool, TakeError};
 use crate::preflight;
-use crate::run::{CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolCall, ToolReply};
-use crate::shorten::shorten_middle;
+use crate::run::{CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolCaller, ToolReply};
 
 /// What becomes of Python's globals after a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,20 +90,6 @@ enum Condition {
     Used,
 }
 
-/// The run that is going on.
-struct Run {
-    number: u64,
-    tools: ToolGate,
-    pending: Option<PendingCall>,
-}
-
-#[derive(Clone)]
-struct PendingCall {
-    id: u64,
-    guest_id: u64,
-    name: String,
-}
-
 impl<S: EngineSource + 'static> Sandbox<S> {
     /// Checks the options. No guest is made before the first run, or `prepare`.
     ///
@@ -162,6 +146,19 @@ impl<S: EngineSource + 'static> Sandbox<S> {
     ///
     /// Every [`Error`] but [`Error::Image`]. After [`Error::Usage`] the guest is as it was.
     pub fn start(&mut self, spec: &RunSpec<'_>) -> Result<Step, Error> {
+        self.start_with(spec, None)
+    }
+
+    /// The same, with somebody who runs tools without a step for each.
+    ///
+    /// # Errors
+    ///
+    /// As for `start`; [`Error::Cancelled`] also if the caller stops the run.
+    pub fn start_with(
+        &mut self,
+        spec: &RunSpec<'_>,
+        caller: Option<Arc<dyn ToolCaller>>,
+    ) -> Result<Step, Error> {
         if self.run.is_some()
             && let Some(error) = self.control.stop_reason()
         {
@@ -177,6 +174,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             number: run,
             tools: ToolGate::new(&self.options.tools, &self.options.limits),
             pending: None,
+            caller,
         });
         let event = AuditEvent::RunStarted { run, name: spec.name, code_bytes: spec.code.len() };
         self.options.audit.record(&event);
@@ -192,15 +190,12 @@ impl<S: EngineSource + 'static> Sandbox<S> {
     /// run still waits.
     pub fn resume(&mut self, call: u64, reply: ToolReply<'_>) -> Result<Step, Error> {
         self.check_open()?;
-        let waiting = self.run.as_ref().and_then(|run| Some((run.number, run.pending.clone()?)));
-        let Some((run, pending)) = waiting.filter(|(_, pending)| pending.id == call) else {
+        let (Some(held), Some(run)) = (self.guest.as_mut(), self.run.as_mut()) else {
             return Err(UsageError::NoSuchCall { call }.into());
         };
-        let (turn, answer, answer_bytes) = self.reply_turn(&pending, reply)?;
-        if let Some(run) = &mut self.run {
-            run.pending = None;
-        }
-        self.options.audit.record(&AuditEvent::ToolAnswered { run, call, answer, answer_bytes });
+        let link = &mut held.guest.link;
+        let turn = Answers::new(&self.options, &self.control, link, run, &mut self.calls)
+            .reply(call, reply, false)?;
         let step = self.drive(turn);
         self.settle(step)
     }
@@ -310,103 +305,67 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             seed,
             max_value_bytes: options.limits.result_bytes,
         };
-        guest.channel.limit_memory(options.limits.memory_pages());
-        guest.channel.encode(&Outgoing::Program(HostFrame::RunRequest(request)))
-    }
-
-    fn reply_turn(
-        &mut self,
-        pending: &PendingCall,
-        reply: ToolReply<'_>,
-    ) -> Result<(Vec<u8>, ToolAnswer, usize), Error> {
-        let max_bytes = self.options.limits.tool_result_bytes;
-        let held = self.guest.as_mut().ok_or(UsageError::NoSuchCall { call: pending.id })?;
-        let (shown_type, shown_message);
-        let (outcome, answer, answer_bytes) = match reply {
-            ToolReply::Value(value) => {
-                let answer_bytes = value.as_bytes().len();
-                let len_bytes = u64::try_from(answer_bytes).unwrap_or(u64::MAX);
-                if len_bytes > max_bytes {
-                    return Err(UsageError::ReplyTooLong { len_bytes, max_bytes }.into());
-                }
-                (Ok(value), ToolAnswer::Value, answer_bytes)
-            }
-            ToolReply::Error { type_name, message } => {
-                shown_type = shorten_middle(type_name, MAX_MESSAGE_TEXT_BYTES);
-                shown_message = shorten_middle(message, MAX_MESSAGE_TEXT_BYTES);
-                let error = ToolError { type_name: &shown_type, message: &shown_message };
-                (Err(error), ToolAnswer::Error, shown_message.len())
-            }
-        };
-        let frame = HostFrame::ToolReply(WireReply { id: pending.guest_id, outcome });
-        Ok((held.guest.channel.encode(&Outgoing::Program(frame))?, answer, answer_bytes))
+        guest.link.channel.limit_memory(options.limits.memory_pages());
+        guest.link.channel.encode(&Outgoing::Program(HostFrame::RunRequest(request)))
     }
 
     /// Takes turns with the guest until the caller is needed.
     fn drive(&mut self, mut turn: Vec<u8>) -> Result<Step, Error> {
+        let (flow, counted) = loop {
+            let (flow, counted) = self.enter(&turn)?;
+            match flow {
+                Flow::Turn(next) => turn = next,
+                other => break (other, counted),
+            }
+        };
+        match flow {
+            Flow::Turn(_) => Err(UsageError::Closed.into()),
+            Flow::CallTool(call) => Ok(Step::ToolCall(call)),
+            Flow::Finish(outcome, exit_code) => {
+                if let Some(held) = &mut self.guest {
+                    held.guest.link.counted = counted;
+                    if self.options.state == StateMode::Kept {
+                        held.condition = Condition::Ready;
+                    }
+                }
+                Ok(self.finish(outcome, exit_code))
+            }
+            Flow::FinishGone(status) => {
+                let error = CodeError {
+                    type_name: "SystemExit".into(),
+                    message: format!("os._exit({status})"),
+                    traceback: String::new(),
+                    line: None,
+                };
+                Ok(self.finish(Err(error), Some(status)))
+            }
+        }
+    }
+
+    /// Gives the guest one turn, answers it while it stays in its VM, and returns what it left for.
+    fn enter(&mut self, turn: &[u8]) -> Result<(Flow, Counted), Error> {
         let (Some(held), Some(run)) = (self.guest.as_mut(), self.run.as_mut()) else {
             return Err(UsageError::Closed.into());
         };
-        let Held { guest, condition, .. } = held;
-        let max_memory_bytes = self.options.limits.memory_bytes;
-        loop {
-            self.control.enter_guest(&guest.interrupt)?;
-            *condition = Condition::Used;
-            let entered = Instant::now();
-            let returned = guest.engine.enter(&turn);
-            let guest_time = entered.elapsed();
-            self.control.leave_guest()?;
-            let bytes = returned.map_err(|error| turn_error(error, max_memory_bytes))?;
-            let incoming = guest.channel.decode(&bytes)?;
-            self.control.count_turn(&incoming.counters, guest.counted, guest_time);
-            let counted =
-                Counted { page_faults: incoming.counters.page_faults, syscalls: incoming.counters.syscalls };
-            let next_call = self.calls.saturating_add(1);
-            let mut gates = Gates {
-                run: run.number,
-                next_call,
-                tools: &mut run.tools,
-                output: &self.control,
-                max_result_bytes: self.options.limits.result_bytes,
-                max_memory_bytes,
-                audit: &self.options.audit,
-            };
-            let next = dispatch::dispatch(incoming.frame, &mut gates);
-            self.control.count_calls(run.tools.calls());
-            turn = match next? {
-                Next::AcknowledgeOutput => guest.channel.encode(&Outgoing::Program(HostFrame::OutputAck))?,
-                Next::Sleep(time) => {
-                    self.control.sleep(time)?;
-                    guest.channel.encode(&Outgoing::Kernel(KernelRequest::Resume))?
+        let Held { guest: Guest { engine, link, .. }, condition, .. } = held;
+        self.control.enter_guest(&link.interrupt)?;
+        *condition = Condition::Used;
+        let mut answers = Answers::new(&self.options, &self.control, link, run, &mut self.calls);
+        let returned = engine.enter(turn, &mut |asked| answers.answer(asked));
+        let guest_time = answers.entered.elapsed();
+        let stopped = self.control.leave_guest();
+        let flow = match answers.left.take() {
+            Some(Err(error)) => return Err(error),
+            left => {
+                stopped?;
+                let bytes = returned.map_err(|error| turn_error(error, self.options.limits.memory_bytes))?;
+                match left {
+                    Some(flow) => flow?,
+                    None => answers.handle(&bytes, guest_time, false)?,
                 }
-                Next::DenyCall { id, type_name, message } => {
-                    let error = ToolError { type_name, message: &message };
-                    let reply = WireReply { id, outcome: Err(error) };
-                    guest.channel.encode(&Outgoing::Program(HostFrame::ToolReply(reply)))?
-                }
-                Next::CallTool { id: guest_id, name, args } => {
-                    self.calls = next_call;
-                    run.pending = Some(PendingCall { id: next_call, guest_id, name: name.clone() });
-                    return Ok(Step::ToolCall(ToolCall { id: next_call, name, args }));
-                }
-                Next::Finish(outcome, exit_code) => {
-                    guest.counted = counted;
-                    if self.options.state == StateMode::Kept {
-                        *condition = Condition::Ready;
-                    }
-                    return Ok(self.finish(outcome, exit_code));
-                }
-                Next::FinishGone { status } => {
-                    let error = CodeError {
-                        type_name: "SystemExit".into(),
-                        message: format!("os._exit({status})"),
-                        traceback: String::new(),
-                        line: None,
-                    };
-                    return Ok(self.finish(Err(error), Some(status)));
-                }
-            };
-        }
+            }
+        };
+        Ok((flow, answers.counted))
     }
 
     fn finish(&mut self, outcome: Result<OwnedValue, CodeError>, exit_code: Option<i64>) -> Step {

@@ -1,7 +1,7 @@
 //! The engine: one micro-VM behind `enter(turn) -> turn`, and snapshots of it.
 //!
-//! What it is: the only file that names Hyperlight. One guest function exists, it takes and returns bytes, and turns longer
-//! than a chunk travel in several calls that nobody else sees. Guarantees: an upgrade of the library touches this file
+//! What it is: the only file that names Hyperlight. One guest function exists, and one host function; both take and
+//! return bytes. Turns longer than a chunk travel in several calls that nobody else sees. Guarantees: an upgrade of the library touches this file
 //! alone. Never: looks inside a turn.
 //!
 //! Before: sandbox, image. After: the guest kernel's `link` and `channel`.
@@ -9,13 +9,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hypercell_abi::link::{CHUNK_BYTES, Tag};
+use hypercell_abi::link::{ASK_FUNCTION, CHUNK_BYTES, Tag};
 use hyperlight_host::hypervisor::InterruptHandle;
 use hyperlight_host::mem::memory_region::MemoryRegionFlags;
 use hyperlight_host::sandbox::snapshot::{OciTag, Snapshot};
 use hyperlight_host::{HyperlightError, SandboxBuilder};
 
-use crate::engine::{Engine, Interrupt, VmError};
+use crate::engine::{Answer, Engine, Interrupt, VmError};
 
 /// Bytes of a transport buffer: a tool call with its arguments fits one, so that it costs one descriptor.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -30,6 +30,11 @@ const SYSCALL_MSRS: [u32; 3] = [0xc000_0081, 0xc000_0082, 0xc000_0084];
 const SNAPSHOT_TAG: &str = "hypercell";
 /// Most bytes of a turn that the guest may build up before the host gives up on it.
 const MAX_TURN_BYTES: usize = hypercell_abi::limits::MAX_FRAME_BYTES + 4096;
+
+scoped_tls_hkt::scoped_thread_local! {
+    /// What answers the guest that runs on this thread.
+    static mut ANSWER: for<'a> &'a mut Answer<'a>
+}
 
 /// A running micro-VM.
 pub struct Vm {
@@ -92,8 +97,12 @@ impl Vm {
     }
 
     fn build(builder: SandboxBuilder) -> Result<Self, VmError> {
-        let builder =
-            builder.guest_msrs(&SYSCALL_MSRS).map_err(|e| VmError::Hypervisor { detail: e.to_string() })?;
+        let builder = builder
+            .host_function(ASK_FUNCTION, ask)
+            // The library's own would let a guest write to the standard output of this process.
+            .host_print(|_: String| 0)
+            .guest_msrs(&SYSCALL_MSRS)
+            .map_err(|e| VmError::Hypervisor { detail: e.to_string() })?;
         let sandbox = builder.build().map_err(vm_error)?;
         Ok(Self { sandbox })
     }
@@ -131,7 +140,17 @@ impl Vm {
 }
 
 impl Engine for Vm {
-    fn enter(&mut self, turn: &[u8]) -> Result<Vec<u8>, VmError> {
+    fn enter(&mut self, turn: &[u8], answer: &mut Answer<'_>) -> Result<Vec<u8>, VmError> {
+        ANSWER.set(answer, || self.exchange(turn))
+    }
+
+    fn interrupt_handle(&self) -> Arc<dyn Interrupt> {
+        Arc::new(Handle(self.sandbox.interrupt_handle()))
+    }
+}
+
+impl Vm {
+    fn exchange(&mut self, turn: &[u8]) -> Result<Vec<u8>, VmError> {
         let mut chunks = turn.chunks(CHUNK_BYTES).peekable();
         let (mut tag, mut received) = loop {
             let chunk = chunks.next().unwrap_or_default();
@@ -155,10 +174,11 @@ impl Engine for Vm {
         }
         Ok(received)
     }
+}
 
-    fn interrupt_handle(&self) -> Arc<dyn Interrupt> {
-        Arc::new(Handle(self.sandbox.interrupt_handle()))
-    }
+/// The host function that guests call. Input is guest-controlled.
+fn ask(turn: Vec<u8>) -> Vec<u8> {
+    if ANSWER.is_set() { ANSWER.with(|answer| answer(&turn)).unwrap_or_default() } else { Vec::new() }
 }
 
 impl VmSnapshot {

@@ -30,6 +30,12 @@ pub(crate) fn not_sendable(py: Python<'_>, message: &str) -> PyErr {
     plain(py, "ValueNotSendableError", message)
 }
 
+/// Whether an exception is a `ValueNotSendableError`.
+pub(crate) fn is_not_sendable(py: Python<'_>, raised: &PyErr) -> bool {
+    let class = py.import(MODULE).and_then(|module| module.getattr("ValueNotSendableError"));
+    class.is_ok_and(|class| raised.is_instance(py, &class))
+}
+
 /// Makes a `SandboxBusyError`.
 pub(crate) fn busy(py: Python<'_>) -> PyErr {
     plain(py, "SandboxBusyError", "another thread uses this sandbox")

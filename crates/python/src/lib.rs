@@ -6,6 +6,7 @@
 //! Before: `python/hypercell`. After: hypercell-host.
 
 mod audit;
+mod caller;
 mod error;
 mod image;
 mod pool;

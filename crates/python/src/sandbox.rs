@@ -7,22 +7,23 @@
 //! Before: `python/hypercell/_sandbox.py`. After: `hypercell_host::Sandbox`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use hypercell_host::abi::{NamedValues, RawValue};
 use hypercell_host::error::{ProtocolError, UsageError};
 use hypercell_host::{
-    Control, Error, Limits, Report, RunSpec, SandboxOptions, StateMode, Step, ToolInfo, ToolReply,
+    Control, Error, Limits, Report, RunSpec, SandboxOptions, StateMode, Step, ToolCaller, ToolInfo, ToolReply,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::audit::Hook;
+use crate::caller::{Caller, Raised};
 use crate::error;
 use crate::image::Image;
 use crate::pool::Pool;
-use crate::value::{self, DecodeFault};
+use crate::value;
 
 /// Runs code in micro-VMs made from an image, one run at a time.
 #[pyclass(frozen, module = "hypercell._native")]
@@ -31,17 +32,18 @@ pub(crate) struct Sandbox {
     control: Control,
     is_closing: AtomicBool,
     hook: Hook,
+    raised: Raised,
 }
 
 /// A call of a tool by the guest: run it, then answer with `resume_ok` or `resume_err`.
 #[pyclass(frozen, get_all, module = "hypercell._native")]
 pub(crate) struct ToolCall {
     /// Number of the call.
-    id: u64,
+    pub(crate) id: u64,
     /// One of the sandbox's tools.
-    name: String,
+    pub(crate) name: String,
     /// Keyword arguments.
-    args: Py<PyAny>,
+    pub(crate) args: Py<PyAny>,
 }
 
 /// The end of a run, or what there was of it.
@@ -114,7 +116,8 @@ impl Sandbox {
         });
         let sandbox = made.map_err(|failed: Error| error::raise(py, failed))?;
         let control = sandbox.control();
-        Ok(Self { inner: Mutex::new(sandbox), control, is_closing: AtomicBool::new(false), hook })
+        let is_closing = AtomicBool::new(false);
+        Ok(Self { inner: Mutex::new(sandbox), control, is_closing, hook, raised: Raised::default() })
     }
 
     /// Makes a VM ready, so that the next `start` need not wait for that.
@@ -122,19 +125,24 @@ impl Sandbox {
         self.with(py, hypercell_host::Sandbox::prepare)
     }
 
-    /// Runs code until it is done or calls a tool.
+    /// Runs code until it is done, or calls a tool that `answer` does not run. `answer` is called for each tool call, on
+    /// this thread, and returns `(value,)`, `(type name, message)` or None.
+    #[pyo3(signature = (code, name, inputs, answer=None))]
     fn start<'py>(
         &self,
         py: Python<'py>,
         code: &Bound<'py, PyString>,
         name: &Bound<'py, PyString>,
         inputs: &Bound<'py, PyDict>,
+        answer: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (code, name) = (text_of(code, "code")?, text_of(name, "name")?);
         let inputs = value::encode_named(inputs, "inputs")?;
         let inputs = named(py, &inputs)?;
         let spec = RunSpec { code, name, inputs };
-        let step = self.with(py, |sandbox| sandbox.start(&spec))?;
+        let caller = answer
+            .map(|answer| -> Arc<dyn ToolCaller> { Arc::new(Caller::new(answer, self.raised.clone())) });
+        let step = self.with(py, |sandbox| sandbox.start_with(&spec, caller))?;
         self.show(py, step)
     }
 
@@ -223,7 +231,7 @@ impl Sandbox {
         match outcome {
             None => Err(error::busy(py)),
             Some(Ok(done)) => Ok(done),
-            Some(Err(failed)) => Err(error::raise(py, failed)),
+            Some(Err(failed)) => Err(self.raised.take().unwrap_or_else(|| error::raise(py, failed))),
         }
     }
 
@@ -267,20 +275,13 @@ impl Sandbox {
     }
 
     fn decode<'py>(&self, py: Python<'py>, bytes: &[u8], what: &'static str) -> PyResult<Bound<'py, PyAny>> {
-        value::decode(py, bytes, what).map_err(|fault| {
-            let (reason, raised) = match fault {
-                DecodeFault::Malformed(malformed) => (malformed, None),
-                DecodeFault::Raised(raised) => {
-                    (ProtocolError::Value { what, detail: raised.to_string() }, Some(raised))
-                }
-            };
-            let reason = Error::Protocol(reason);
+        value::decode(py, bytes, what).inspect_err(|raised| {
+            let reason = Error::Protocol(ProtocolError::Value { what, detail: raised.to_string() });
             py.detach(|| {
                 if let Some(mut sandbox) = self.try_lock() {
                     sandbox.abandon(&reason);
                 }
             });
-            raised.unwrap_or_else(|| error::raise(py, reason))
         })
     }
 }

@@ -11,5 +11,5 @@ mod decode;
 mod encode;
 mod types;
 
-pub(crate) use decode::{DecodeFault, decode, decode_checked};
+pub(crate) use decode::{decode, decode_checked};
 pub(crate) use encode::{encode, encode_named};

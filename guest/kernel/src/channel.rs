@@ -152,26 +152,32 @@ impl Channel {
         chunk
     }
 
-    /// Wraps a frame into a turn and returns its first chunk.
-    fn start_leaving(&mut self, frame: &[u8]) -> Vec<u8> {
-        let s = arch::state();
-        let mut unsupported = [UnsupportedSyscall::default(); MAX_UNSUPPORTED_SYSCALLS];
-        let unsupported_count = syscall::take_unsupported(&mut unsupported);
-        let header = ExitHeader {
-            frame_len: frame.len() as u32,
-            pages_used: s.frames_used.get(),
-            pages_peak: s.frames_peak.get(),
-            page_faults: s.faults.get(),
-            syscalls: s.syscalls.get(),
-            unsupported,
-            unsupported_count: unsupported_count as u16,
-        };
-        self.leaving = Vec::with_capacity(EXIT_HEADER_BYTES + frame.len());
-        self.leaving.extend_from_slice(&header.encode());
-        self.leaving.extend_from_slice(frame);
+    /// Returns the first chunk of a turn.
+    fn start_leaving(&mut self, turn: Vec<u8>) -> Vec<u8> {
+        self.leaving = turn;
         self.left = 0;
         self.next_chunk()
     }
+}
+
+/// Wraps a frame into a turn.
+fn turn_of(frame: &[u8]) -> Vec<u8> {
+    let s = arch::state();
+    let mut unsupported = [UnsupportedSyscall::default(); MAX_UNSUPPORTED_SYSCALLS];
+    let unsupported_count = syscall::take_unsupported(&mut unsupported);
+    let header = ExitHeader {
+        frame_len: frame.len() as u32,
+        pages_used: s.frames_used.get(),
+        pages_peak: s.frames_peak.get(),
+        page_faults: s.faults.get(),
+        syscalls: s.syscalls.get(),
+        unsupported,
+        unsupported_count: unsupported_count as u16,
+    };
+    let mut turn = Vec::with_capacity(EXIT_HEADER_BYTES + frame.len());
+    turn.extend_from_slice(&header.encode());
+    turn.extend_from_slice(frame);
+    turn
 }
 
 fn send(bytes: Vec<u8>) {
@@ -201,17 +207,22 @@ fn checkpoint() -> ! {
     arch::halt_in_ring0()
 }
 
-fn begin_turn(mut turn: Vec<u8>) -> ! {
-    let Ok((header, frame)) = EnterHeader::split(&turn) else { arch::abort("bad turn header") };
+/// Takes over the time, the memory limit and the entropy that a turn of the host brings; returns its frame's header and
+/// body.
+fn accept(turn: &[u8]) -> (FrameHeader, &[u8]) {
+    let Ok((header, frame)) = EnterHeader::split(turn) else { arch::abort("bad turn header") };
     time::set(header.realtime_ns, header.tsc_khz);
-    let limit = match header.memory_limit_pages {
-        0 => u64::MAX,
-        pages => u64::from(pages) * arch::PAGE,
-    };
-    mm::MM.with(|mm| mm.set_limit(limit));
+    if header.memory_limit_pages != 0 {
+        mm::MM.with(|mm| mm.set_limit(u64::from(header.memory_limit_pages) * arch::PAGE));
+    }
     CHANNEL.with(|c| c.mix_entropy(&header.entropy));
     let Ok((frame_header, body)) = FrameHeader::split(frame) else { arch::abort("bad frame header") };
     CHANNEL.with(|c| c.sequence = frame_header.seq);
+    (frame_header, body)
+}
+
+fn begin_turn(turn: Vec<u8>) -> ! {
+    let (frame_header, body) = accept(&turn);
     if frame_header.kind == FrameKind::RunRequest {
         syscall::reset_unsupported();
     }
@@ -221,6 +232,8 @@ fn begin_turn(mut turn: Vec<u8>) -> ! {
                 if CHANNEL.with(|c| core::mem::replace(&mut c.started, true)) {
                     arch::abort("booted twice");
                 }
+                // Until the host sets a limit, what scratch holds is the limit.
+                mm::MM.with(|mm| mm.set_limit(u64::MAX));
                 loader::start(&argv, &env)
             }
             Ok(KernelRequest::Checkpoint { record, hot }) => {
@@ -236,8 +249,7 @@ fn begin_turn(mut turn: Vec<u8>) -> ! {
         arch::abort("first turn must boot");
     }
     // Nothing owned may be left here: code after a jump to another stack never runs, so nothing would free it.
-    turn.drain(..ENTER_HEADER_BYTES);
-    CHANNEL.with(|c| c.reply = turn);
+    CHANNEL.with(|c| c.reply = without_header(turn));
     arch::turn_resume()
 }
 
@@ -252,7 +264,7 @@ fn begin_checkpoint(record: bool, hot: &[u8]) -> Vec<u8> {
     }
     CHANNEL.with(|c| {
         let frame = c.kernel_frame(&GuestFrame::Checkpointed { hot: &recorded });
-        c.start_leaving(&frame)
+        c.start_leaving(turn_of(&frame))
     })
 }
 
@@ -279,12 +291,43 @@ impl Channel {
     }
 }
 
-/// Leaves the VM with a frame and returns the host's answer.
+/// Hands a frame to the host and returns its answer.
+///
+/// What the host may be able to answer at once is asked first, which costs half of what leaving the VM and being entered
+/// again does (docs/decisions/0007). The host takes the frame over either way; an empty answer says that the VM shall be
+/// left, and then nothing more is said.
 fn exchange(frame: &[u8]) -> Vec<u8> {
-    let chunk = CHANNEL.with(|c| c.start_leaving(frame));
+    let mut turn = turn_of(frame);
+    if may_ask(frame) && turn.len() <= CHUNK_BYTES {
+        let answer = ask(core::mem::take(&mut turn));
+        if !answer.is_empty() {
+            accept(&answer);
+            return without_header(answer);
+        }
+    }
+    let chunk = CHANNEL.with(|c| c.start_leaving(turn));
     send(chunk);
     arch::turn_exit();
     CHANNEL.with(|c| core::mem::take(&mut c.reply))
+}
+
+/// Whether the run goes on after this frame.
+fn may_ask(frame: &[u8]) -> bool {
+    FrameHeader::split(frame).is_ok_and(|(header, _)| {
+        matches!(header.kind, FrameKind::ToolCall | FrameKind::Output | FrameKind::Sleep)
+    })
+}
+
+fn ask(turn: Vec<u8>) -> Vec<u8> {
+    CHANNEL.with(|c| {
+        let Some(link) = c.link.as_mut() else { arch::abort("no link") };
+        link.ask(turn).unwrap_or_else(|error| arch::abort(error.0))
+    })
+}
+
+fn without_header(mut turn: Vec<u8>) -> Vec<u8> {
+    turn.drain(..ENTER_HEADER_BYTES);
+    turn
 }
 
 /// Leaves the VM with a request of the kernel and returns the host's answer.

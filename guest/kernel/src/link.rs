@@ -1,7 +1,7 @@
 //! The hypervisor library's transport: one call in, one result out, over two virtqueues in scratch.
 //!
-//! What it is: the guest side of Hyperlight's "call a guest function", for the one function that exists, with a byte
-//! string each way. `hyperlight_guest`'s own context maps every received buffer through an alias and reads CR3, which
+//! What it is: the guest side of Hyperlight's "call a guest function", for the one function that exists, and of "call a
+//! host function", for the one that answers in the middle of a call; a byte string each way. `hyperlight_guest`'s own context maps every received buffer through an alias and reads CR3, which
 //! ring 3 may not; this one copies. Guarantees: memory accesses stay in scratch. Never: looks inside the bytes.
 //!
 //! Before: arch. After: channel.
@@ -9,9 +9,9 @@
 use alloc::vec::Vec;
 use core::num::NonZeroU16;
 
-use hyperlight_common::flatbuffer_wrappers::function_call::FunctionCall;
+use hyperlight_common::flatbuffer_wrappers::function_call::{FunctionCall, FunctionCallType};
 use hyperlight_common::flatbuffer_wrappers::function_types::{
-    FunctionCallResult, ParameterValue, ReturnValue,
+    Bytes, FunctionCallResult, ParameterValue, ReturnType, ReturnValue,
 };
 use hyperlight_common::layout::{self, QueueDims, TransportArena};
 use hyperlight_common::transport::{
@@ -25,6 +25,9 @@ use hyperlight_common::virtq::{
 use hyperlight_common::vmem::PAGE_SIZE;
 
 use crate::arch;
+
+/// Name of the host's one function.
+const ASK_FUNCTION: &str = hypercell_abi::link::ASK_FUNCTION;
 
 /// The transport broke its own rules: nothing can be said to the host any more.
 #[derive(Clone, Copy, Debug)]
@@ -117,8 +120,11 @@ pub struct Link {
     to_host: Queue,
     to_guest: Queue,
     to_guest_slot_bytes: usize,
+    to_host_slot_bytes: usize,
     mailbox: u64,
     generation: u64,
+    /// Number of the last question.
+    asked: u32,
 }
 
 impl Link {
@@ -166,8 +172,10 @@ impl Link {
                 to_guest_pool,
             ),
             to_guest_slot_bytes: to_guest_slot,
+            to_host_slot_bytes: to_host_slot,
             mailbox: arena.mbx_addr(),
             generation: arch::metadata(layout::SCRATCH_TOP_SNAPSHOT_GENERATION_OFFSET),
+            asked: 0,
         };
         link.post_buffers()?;
         link.write_mailbox(MailboxValue::CheckpointComplete)?;
@@ -214,12 +222,7 @@ impl Link {
         while payload.len() < header.payload_len as usize {
             payload.append(self.next_buffer()?);
         }
-        let mut prefix = [0; 4];
-        payload.as_buf().try_copy_to_slice(&mut prefix).map_err(|_| LinkError("call without prefix"))?;
-        let control_len = size_prefix_payload_len(&prefix)
-            .and_then(size_prefixed_len)
-            .ok_or(LinkError("bad call prefix"))?;
-        let control = payload.split_to(control_len).ok_or(LinkError("call cut short"))?.into_bytes();
+        let control = split_control(&mut payload)?;
         let call =
             FunctionCall::decode(&control, &mut payload).map_err(|_| LinkError("call does not decode"))?;
         match call.parameters.and_then(|mut p| p.pop()) {
@@ -275,6 +278,62 @@ impl Link {
         self.post_buffers()
     }
 
+    /// Asks the host without leaving its call, and returns its answer.
+    pub fn ask(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>, LinkError> {
+        self.asked = self.asked.wrapping_add(1).max(1);
+        let call = FunctionCall::new(
+            ASK_FUNCTION.into(),
+            Some(alloc::vec![ParameterValue::VecBytes(bytes)]),
+            FunctionCallType::Host,
+            ReturnType::VecBytes,
+        );
+        let mut builder = flatbuffers::FlatBufferBuilder::new();
+        let mut externals = ExternalValues::new();
+        let control =
+            call.encode(&mut builder, &mut externals).map_err(|_| LinkError("question does not encode"))?;
+        let message = EncodedMessage::new(MsgKind::Request, self.asked, control, externals)
+            .ok_or(LinkError("question too long"))?;
+        let mut chain = self
+            .to_host
+            .chain()
+            .readable(message.total_len())
+            .writable(self.to_host_slot_bytes)
+            .build()
+            .map_err(|_| LinkError("no room to ask"))?;
+        for chunk in message.chunks() {
+            chain.write_all(chunk).map_err(|_| LinkError("short question buffer"))?;
+        }
+        let mut batch = self.to_host.batch();
+        batch.submit(chain).map_err(|_| LinkError("submit"))?;
+        batch.finish_without_notify();
+        arch::ring_host();
+        self.take_answer()
+    }
+
+    fn take_answer(&mut self) -> Result<Vec<u8>, LinkError> {
+        let mut payload = loop {
+            match self.to_host.poll() {
+                Ok(Some(UsedChain::Data(_, segments))) => break segments,
+                // What was sent before.
+                Ok(Some(UsedChain::Ack(_))) => {}
+                _ => return Err(LinkError("no answer")),
+            }
+        };
+        let header =
+            payload.split_to(MsgHeader::SIZE).ok_or(LinkError("answer without header"))?.into_bytes();
+        let header = MsgHeader::from_bytes(&header).ok_or(LinkError("bad answer header"))?;
+        if header.kind != MsgKind::Response || header.cid != self.asked {
+            return Err(LinkError("unexpected answer"));
+        }
+        let control = split_control(&mut payload)?;
+        let result = FunctionCallResult::decode(&control, &mut payload)
+            .map_err(|_| LinkError("answer does not decode"))?;
+        match result.into_inner() {
+            Ok(ReturnValue::VecBytes(bytes)) => Ok(bytes),
+            _ => Err(LinkError("the host does not answer")),
+        }
+    }
+
     /// Empties and restarts both queues for a snapshot and tells the host so.
     pub fn prepare_checkpoint(&mut self) -> Result<(), LinkError> {
         self.to_host.reclaim().map_err(|_| LinkError("reclaim of sent buffers"))?;
@@ -287,6 +346,15 @@ impl Link {
         self.post_buffers()?;
         self.write_mailbox(MailboxValue::CheckpointComplete)
     }
+}
+
+/// Splits off the part of a message that says how its byte strings follow.
+fn split_control(payload: &mut Segments) -> Result<Bytes, LinkError> {
+    let mut prefix = [0; 4];
+    payload.as_buf().try_copy_to_slice(&mut prefix).map_err(|_| LinkError("message without prefix"))?;
+    let control_len =
+        size_prefix_payload_len(&prefix).and_then(size_prefixed_len).ok_or(LinkError("bad message prefix"))?;
+    Ok(payload.split_to(control_len).ok_or(LinkError("message cut short"))?.into_bytes())
 }
 
 fn ring(address: u64, size: NonZeroU16) -> Result<Layout, LinkError> {

@@ -8,7 +8,7 @@ use hypercell_abi::frame::{EnterHeader, ExitHeader, FrameHeader};
 use hypercell_abi::message::{OutputStream, RunError, ToolCall};
 
 use super::*;
-use crate::engine::VmError;
+use crate::engine::{Answer, VmError};
 
 /// Answers each turn with the next frame, and notes what came.
 struct Player {
@@ -25,7 +25,7 @@ impl Interrupt for Nothing {
 }
 
 impl Engine for Player {
-    fn enter(&mut self, turn: &[u8]) -> Result<Vec<u8>, VmError> {
+    fn enter(&mut self, turn: &[u8], _: &mut Answer<'_>) -> Result<Vec<u8>, VmError> {
         let (_, frame) = EnterHeader::split(turn).expect("a turn");
         let header = FrameHeader::decode(frame).expect("a frame");
         self.heard.lock().expect("one thread").push(header.kind);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hypercell_host::abi::frame::{EnterHeader, ExitHeader, FrameHeader};
 use hypercell_host::abi::message::{OutputStream, RunDone, RunError, ToolCall};
 use hypercell_host::abi::{FrameKind, GuestFrame, HostFrame, NamedValues, RawValue};
-use hypercell_host::engine::{Engine, EngineSource, Interrupt, VmError};
+use hypercell_host::engine::{Answer, Engine, EngineSource, Interrupt, VmError};
 use hypercell_host::{
     Error, Limits, OwnedValue, RunSpec, Sandbox, SandboxOptions, Step, ToolInfo, ToolReply,
 };
@@ -39,6 +39,16 @@ impl Entered<'_> {
         self.say(&GuestFrame::Output { stream: OutputStream::Stdout, data })
     }
 
+    /// Asks with a frame.
+    pub(crate) fn ask(&self, frame: &GuestFrame<'_>) -> Act {
+        Act::Ask(turn_of(&frame.encode(self.header.seq).expect("a frame within the limits")))
+    }
+
+    pub(crate) fn ask_call(&self, name: &str) -> Act {
+        let args = NamedValues::new(&[0xa0]).expect("a map");
+        self.ask(&GuestFrame::ToolCall(ToolCall { id: 7, name, args }))
+    }
+
     pub(crate) fn call(&self, name: &str, args: &[u8]) -> Act {
         let args = NamedValues::new(args).expect("a map");
         self.say(&GuestFrame::ToolCall(ToolCall { id: 7, name, args }))
@@ -60,6 +70,10 @@ impl Entered<'_> {
 pub(crate) enum Act {
     /// Leaves with these bytes.
     Say(Vec<u8>),
+    /// Asks with these bytes, without leaving, and takes the answer for the next turn; leaves where there is none.
+    Ask(Vec<u8>),
+    /// Asks with these bytes again and again, whatever the host says, until somebody interrupts.
+    AskForEver(Vec<u8>),
     /// Computes until somebody interrupts.
     Hang,
     /// Ignores this many interrupts, then is interrupted: they came too early.
@@ -177,6 +191,20 @@ impl Interrupt for Bell {
 }
 
 impl Bell {
+    fn start(&self) {
+        *self.state.lock().expect("no panic") = BellState { is_running: true, rung: 0 };
+    }
+
+    fn rings(&self) -> u32 {
+        self.state.lock().expect("no panic").rung
+    }
+
+    fn stop(&self) -> u32 {
+        let mut state = self.state.lock().expect("no panic");
+        state.is_running = false;
+        state.rung
+    }
+
     fn wait_for(&self, rings: u32) -> VmError {
         let mut state = self.state.lock().expect("no panic");
         state.is_running = true;
@@ -191,13 +219,31 @@ impl Bell {
 }
 
 impl Engine for FakeGuest {
-    fn enter(&mut self, turn: &[u8]) -> Result<Vec<u8>, VmError> {
+    fn enter(&mut self, turn: &[u8], answer: &mut Answer<'_>) -> Result<Vec<u8>, VmError> {
         let (enter, frame) = EnterHeader::split(turn).expect("the host makes good turns");
         let (header, body) = FrameHeader::split(frame).expect("the host makes good frames");
         let entered = Entered { enter, header, body, turn: self.turn };
         self.turn += 1;
         match (self.script)(&entered) {
             Act::Say(bytes) => Ok(bytes),
+            Act::Ask(bytes) => {
+                self.bell.start();
+                let answer = answer(&bytes).map(|next| self.enter(&next, answer));
+                if self.bell.stop() > 0 {
+                    Err(VmError::Interrupted)
+                } else {
+                    answer.unwrap_or(Ok(Vec::new()))
+                }
+            }
+            Act::AskForEver(bytes) => {
+                self.bell.start();
+                for _ in 0..1_000_000 {
+                    if answer(&bytes).is_none() && self.bell.rings() > 0 {
+                        return Err(VmError::Interrupted);
+                    }
+                }
+                panic!("nobody stops the guest");
+            }
             Act::Hang => Err(self.bell.wait_for(1)),
             Act::HangDeaf(deaf) => Err(self.bell.wait_for(deaf + 1)),
             Act::Fail(error) => Err(error),

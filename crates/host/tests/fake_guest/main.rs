@@ -4,6 +4,7 @@
 //! by what they try.
 #![expect(clippy::cast_possible_truncation, reason = "lengths of small test frames")]
 
+mod answers;
 mod audit;
 mod gates;
 mod guest;

@@ -24,7 +24,7 @@ use crate::error;
 const MAX_EQUAL_HASHES: u32 = 256;
 
 /// Why bytes were not decoded.
-pub(crate) enum DecodeFault {
+enum DecodeFault {
     /// They are no value: the guest's fault.
     Malformed(ProtocolError),
     /// The host has no memory left, or somebody pressed Ctrl-C.
@@ -32,14 +32,19 @@ pub(crate) enum DecodeFault {
 }
 
 /// Decodes a value whose structure was checked; errors call it `what`.
-pub(crate) fn decode<'py>(
-    py: Python<'py>,
-    bytes: &[u8],
-    what: &'static str,
-) -> Result<Bound<'py, PyAny>, DecodeFault> {
-    let mut decoder =
-        Decoder { py, types: Types::get(py).map_err(DecodeFault::Raised)?, bytes, offset: 0, what };
-    decoder.item()
+///
+/// # Errors
+///
+/// `ProtocolError`; `MemoryError` or `KeyboardInterrupt` of this process.
+pub(crate) fn decode<'py>(py: Python<'py>, bytes: &[u8], what: &'static str) -> PyResult<Bound<'py, PyAny>> {
+    let decoded = Types::get(py).map_err(DecodeFault::Raised).and_then(|types| {
+        let mut decoder = Decoder { py, types, bytes, offset: 0, what };
+        decoder.item()
+    });
+    decoded.map_err(|fault| match fault {
+        DecodeFault::Malformed(malformed) => error::raise(py, malformed.into()),
+        DecodeFault::Raised(raised) => raised,
+    })
 }
 
 /// Checks and decodes any bytes.
@@ -50,10 +55,7 @@ pub(crate) fn decode<'py>(
 pub(crate) fn decode_checked<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     let checked =
         RawValue::new(bytes).map_err(|source| error::raise(py, ProtocolError::from(source).into()))?;
-    decode(py, checked.as_bytes(), "a value").map_err(|fault| match fault {
-        DecodeFault::Malformed(malformed) => error::raise(py, malformed.into()),
-        DecodeFault::Raised(raised) => raised,
-    })
+    decode(py, checked.as_bytes(), "a value")
 }
 
 impl From<WireError> for DecodeFault {

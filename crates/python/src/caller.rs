@@ -1,0 +1,85 @@
+//! `Caller`: runs the caller's tools in the middle of a run, without a step for each.
+//!
+//! Guarantees: what the Python function raises ends the run, and is raised by `start` or `resume` as it was.
+//!
+//! Before: `hypercell_host`, in the middle of a run. After: the function that `start` was given.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hypercell_host::abi::RawValue;
+use hypercell_host::{OwnedValue, ToolAnswer, ToolCaller};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::error;
+use crate::sandbox::ToolCall;
+use crate::value;
+
+/// Where a call leaves what it raised, for the thread that waits for the run.
+#[derive(Clone, Default)]
+pub(crate) struct Raised(Arc<Mutex<Option<PyErr>>>);
+
+impl Raised {
+    /// Returns what was raised since the last time.
+    pub(crate) fn take(&self) -> Option<PyErr> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn set(&self, raised: PyErr) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(raised);
+    }
+}
+
+/// Calls a Python function for each tool call. It returns `(value,)`, or `(type name, message)` of an exception for the
+/// guest, or None to have the call returned as a step.
+pub(crate) struct Caller {
+    answer: Py<PyAny>,
+    raised: Raised,
+}
+
+impl Caller {
+    pub(crate) fn new(answer: Py<PyAny>, raised: Raised) -> Self {
+        Self { answer, raised }
+    }
+
+    fn answer(&self, py: Python<'_>, call: &hypercell_host::ToolCall) -> PyResult<ToolAnswer> {
+        let args = value::decode(py, call.args.as_bytes(), "arguments")?.unbind();
+        let call = Bound::new(py, ToolCall { id: call.id, name: call.name.clone(), args })?;
+        let answer = self.answer.bind(py).call1((call,))?;
+        if answer.is_none() {
+            return Ok(ToolAnswer::Later);
+        }
+        let answer = answer.cast_into::<PyTuple>()?;
+        if answer.len() == 2 {
+            let (type_name, message) = answer.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
+            return Ok(ToolAnswer::Error { type_name: lossy(&type_name)?, message: lossy(&message)? });
+        }
+        let encoded = match value::encode(&answer.get_item(0)?, "result") {
+            Ok(encoded) => encoded,
+            Err(refused) if error::is_not_sendable(py, &refused) => {
+                let message = refused.value(py).to_string();
+                return Ok(ToolAnswer::Error { type_name: "ValueNotSendableError".to_owned(), message });
+            }
+            Err(raised) => return Err(raised),
+        };
+        let checked =
+            RawValue::new(&encoded).map_err(|source| error::not_sendable(py, &source.to_string()))?;
+        Ok(ToolAnswer::Value(OwnedValue::new(checked)))
+    }
+}
+
+impl ToolCaller for Caller {
+    fn call(&self, call: &hypercell_host::ToolCall) -> ToolAnswer {
+        Python::attach(|py| {
+            self.answer(py, call).unwrap_or_else(|raised| {
+                self.raised.set(raised);
+                ToolAnswer::Stop { reason: "a tool ended it".to_owned() }
+            })
+        })
+    }
+}
+
+/// A text with lone surrogates still tells more than none.
+fn lossy(text: &Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(text.cast::<pyo3::types::PyString>()?.to_string_lossy().into_owned())
+}
