@@ -39,6 +39,11 @@ pub(crate) fn memory_class(memory_bytes: u64) -> (u64, usize) {
 
 const WORKLOAD: &str = include_str!("workload.py");
 
+/// Runs before the first snapshot: after so many no run wrote a page that the one before had not.
+const AGEING_RUNS: usize = 12;
+/// Runs in the copy that is recorded: one that warms a VM up, and the next.
+const RECORDED_RUNS: usize = 3;
+
 /// A guest that waits for its first run, and what was found out on the way.
 #[derive(Debug)]
 pub(crate) struct Started {
@@ -73,6 +78,7 @@ pub(crate) fn start(
     boot(&mut guest, interpreter)?;
     report("importing modules", 0.6)?;
     let warm_failed = import(&mut guest, warm)?;
+    age(&mut guest)?;
     let warmed = guest.engine().snapshot().map_err(ImageError::start("taking the first snapshot"))?;
     drop(guest);
 
@@ -116,12 +122,27 @@ fn import(guest: &mut Guest<Vm>, modules: &[String]) -> Result<Vec<(String, Stri
     }
 }
 
+/// Runs the workload until the interpreter's allocator takes the same memory for each run, so that later runs write
+/// the pages that the recorded ones wrote. Nothing of the runs stays.
+fn age(guest: &mut Guest<Vm>) -> Result<(), ImageError> {
+    guest.begin("settling the allocator");
+    for _ in 0..AGEING_RUNS {
+        guest.run(WORKLOAD)?;
+    }
+    match guest.ask(&Outgoing::Program(HostFrame::Reset))? {
+        Answer::Ready { .. } => Ok(()),
+        other => Err(guest.unexpected(&other)),
+    }
+}
+
 /// Runs the workload in a copy and returns the pages that it wrote, as the kernel lists them.
 fn record(warmed: &VmSnapshot) -> Result<Vec<u8>, ImageError> {
     let vm = Vm::from_snapshot(warmed).map_err(ImageError::start("starting a copy"))?;
     let mut guest = Guest::new(vm, "recording a run")?;
     checkpoint(&mut guest, true, &[])?;
-    guest.run(WORKLOAD)?;
+    for _ in 0..RECORDED_RUNS {
+        guest.run(WORKLOAD)?;
+    }
     checkpoint(&mut guest, false, &[])
 }
 
