@@ -58,6 +58,8 @@ pub struct State {
     pub record_len: Cell<u64>,
     /// Lowest guest-physical address of scratch.
     pub scratch_start: Cell<u64>,
+    /// Whether the processor makes random numbers. Kept, because asking it leaves the VM.
+    has_rdrand: Cell<bool>,
 }
 
 /// Byte offset of the register block that a redirected fault leaves in the state page.
@@ -162,10 +164,12 @@ pub fn halt_in_ring0() -> ! {
     }
 }
 
-/// Turns on the vector state that processor and kernel support, once after boot and after each restore
-/// (Hyperlight resets XCR0 to 1 and keeps CR4.OSXSAVE; running so would corrupt vector registers silently).
-pub fn enable_vector_state() {
+/// Finds out what the processor has, once after boot and after each restore, and turns on the vector state that it and
+/// the kernel support (Hyperlight resets XCR0 to 1 and keeps CR4.OSXSAVE; running so would corrupt vector registers
+/// silently).
+pub fn set_up_processor() {
     let info = cpuid(1, 0);
+    state().has_rdrand.set(info.2 & (1 << 30) != 0);
     if info.2 & (1 << 26) == 0 {
         return;
     }
@@ -189,7 +193,7 @@ fn xgetbv() -> u64 {
     u64::from(low) | u64::from(high) << 32
 }
 
-/// CPUID: (eax, ebx, ecx, edx).
+/// CPUID: (eax, ebx, ecx, edx). Leaves the VM, which costs some 7 us where virtualisation is nested.
 pub fn cpuid(leaf: u32, subleaf: u32) -> (u32, u32, u32, u32) {
     let r = core::arch::x86_64::__cpuid_count(leaf, subleaf);
     (r.eax, r.ebx, r.ecx, r.edx)
@@ -203,7 +207,7 @@ pub fn rdtsc() -> u64 {
 
 /// A hardware random number, or `None` where RDRAND is missing or dry.
 pub fn rdrand() -> Option<u64> {
-    if cpuid(1, 0).2 & (1 << 30) == 0 {
+    if !state().has_rdrand.get() {
         return None;
     }
     for _ in 0..10 {

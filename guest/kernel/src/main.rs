@@ -33,7 +33,7 @@ pub mod vfs;
 
 /// First entry: makes the image reachable, builds the transport, and returns to the host, which then sends Boot.
 pub fn boot(peb: u64) -> ! {
-    arch::enable_vector_state();
+    arch::set_up_processor();
     let (address, bytes) = arch::init_data(peb);
     let archive = map_archive(address, bytes);
     if vfs::init(archive).is_err() {

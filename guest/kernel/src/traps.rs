@@ -63,7 +63,7 @@ extern "C" fn enter_from_ring0(root: u64, peb: u64, reason: u64, open: u64) -> !
     if open == 0 {
         hotset::copy_in();
     }
-    arch::enable_vector_state();
+    arch::set_up_processor();
     channel::on_entry(open == 0)
 }
 
