@@ -58,6 +58,10 @@ pub struct State {
     pub record_len: Cell<u64>,
     /// Lowest guest-physical address of scratch.
     pub scratch_start: Cell<u64>,
+    /// Next frame of the host's tables that nobody needs, and their end (frames.rs).
+    pub spare_next: Cell<u64>,
+    /// End of those frames.
+    pub spare_end: Cell<u64>,
     /// Whether the processor makes random numbers. Kept, because asking it leaves the VM.
     has_rdrand: Cell<bool>,
 }

@@ -1,6 +1,6 @@
 //! Physical page frames of scratch.
 //!
-//! Guarantees: a frame handed out is zeroed and has one owner. State lives in the per-VM page, because the fault handler
+//! Guarantees: a frame handed out has one owner, and is zeroed unless its taker overwrites it. State lives in the per-VM page, because the fault handler
 //! allocates while kernel pages themselves are still copy-on-write.
 //!
 //! Before: arch. After: paging, heap.
@@ -18,6 +18,34 @@ pub fn reset() {
     s.frame_free.set(0);
     s.frames_used.set(0);
     s.frames_peak.set(0);
+    s.spare_next.set(0);
+    s.spare_end.set(0);
+}
+
+/// Hands over frames that hold something which nobody needs, as `alloc_dirty` gives them out.
+pub fn add_spare(start: u64, end: u64) {
+    state().spare_next.set(start);
+    state().spare_end.set(end);
+}
+
+/// Takes a frame that the caller overwrites as a whole: it may hold anything.
+///
+/// The host has written to spare frames already, so they cost no memory of their own.
+pub fn alloc_dirty() -> Option<u64> {
+    let s = state();
+    let next = s.spare_next.get();
+    if next == s.spare_end.get() {
+        return alloc();
+    }
+    s.spare_next.set(next + PAGE);
+    count_one();
+    Some(next)
+}
+
+fn count_one() {
+    let s = state();
+    s.frames_used.set(s.frames_used.get() + 1);
+    s.frames_peak.set(s.frames_peak.get().max(s.frames_used.get()));
 }
 
 /// Takes a zeroed frame; `None` when scratch is used up.
@@ -30,14 +58,19 @@ pub fn alloc() -> Option<u64> {
         free
     } else {
         let next = s.frame_next.get();
-        if next + PAGE > s.frame_limit.get() {
+        if next + PAGE <= s.frame_limit.get() {
+            s.frame_next.set(next + PAGE);
+            next
+        } else if s.spare_next.get() != s.spare_end.get() {
+            let spare = s.spare_next.get();
+            s.spare_next.set(spare + PAGE);
+            zero_frame(spare);
+            spare
+        } else {
             return None;
         }
-        s.frame_next.set(next + PAGE);
-        next
     };
-    s.frames_used.set(s.frames_used.get() + 1);
-    s.frames_peak.set(s.frames_peak.get().max(s.frames_used.get()));
+    count_one();
     Some(gpa)
 }
 
@@ -52,5 +85,5 @@ pub fn free(gpa: u64) {
 /// Frames that can still be taken, not counting returned ones.
 pub fn available() -> u64 {
     let s = state();
-    (s.frame_limit.get() - s.frame_next.get()) / PAGE
+    (s.frame_limit.get() - s.frame_next.get() + s.spare_end.get() - s.spare_next.get()) / PAGE
 }

@@ -7,9 +7,9 @@
 
 use alloc::vec::Vec;
 
-use crate::arch::{PAGE, phys_read, phys_write, state};
+use crate::arch::{self, PAGE, phys_read, phys_write, state};
 use crate::cell::KernelCell;
-use crate::{frames, paging};
+use crate::{frames, mm, paging};
 
 /// Most pages in a hot set: 4 MiB of copies.
 pub const MAX_PAGES: usize = 1024;
@@ -22,16 +22,33 @@ struct HotSet {
 
 static HOT: KernelCell<HotSet> = KernelCell::new(HotSet { len: 0, pages: [0; MAX_PAGES] });
 
+/// Pages whose tables are written before the first of them is copied: where page tables are shadowed, writing one that
+/// the processor uses costs a trap.
+const GROUP: usize = 64;
+
 /// Copies the hot set, and drops the translations that reading the pages left behind.
 pub fn copy_in() {
     HOT.peek(|hot| {
-        for &page in &hot.pages[..hot.len.min(MAX_PAGES)] {
-            // A page that is gone or does not fit is copied on write later, or reported there.
-            let _ = paging::make_writable(page);
+        for group in hot.pages[..hot.len.min(MAX_PAGES)].chunks(GROUP) {
+            let mut sources = [None; GROUP];
+            for (source, &page) in sources.iter_mut().zip(group) {
+                // A page that is gone or does not fit is copied on write later, or reported there.
+                if mm::is_kernel(page) {
+                    // This loop reads such pages: none may be without its contents.
+                    let _ = paging::make_writable(page);
+                } else {
+                    *source = paging::redirect(page).ok().flatten();
+                }
+            }
+            for (source, &page) in sources.iter().zip(group) {
+                if let Some(source) = *source {
+                    arch::copy_snapshot_page(source, page);
+                }
+            }
         }
         if hot.len > 0 {
             // Copying read each page through its old translation.
-            crate::arch::flush_tlb();
+            arch::flush_tlb();
         }
     });
 }

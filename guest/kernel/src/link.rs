@@ -352,8 +352,9 @@ impl Link {
 fn split_control(payload: &mut Segments) -> Result<Bytes, LinkError> {
     let mut prefix = [0; 4];
     payload.as_buf().try_copy_to_slice(&mut prefix).map_err(|_| LinkError("message without prefix"))?;
-    let control_len =
-        size_prefix_payload_len(&prefix).and_then(size_prefixed_len).ok_or(LinkError("bad message prefix"))?;
+    let control_len = size_prefix_payload_len(&prefix)
+        .and_then(size_prefixed_len)
+        .ok_or(LinkError("bad message prefix"))?;
     Ok(payload.split_to(control_len).ok_or(LinkError("message cut short"))?.into_bytes())
 }
 

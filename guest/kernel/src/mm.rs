@@ -483,7 +483,7 @@ impl AddressSpace {
         if paging::is_present(page) {
             return if write {
                 hotset::note(page);
-                paging::make_writable(page).map_or(Fault::OutOfMemory, |_| Fault::Resolved)
+                paging::make_writable(page).map_or(Fault::OutOfMemory, |()| Fault::Resolved)
             } else {
                 // A stale translation, or a page closed by an earlier protection: open it as the area says.
                 paging::set_bits(
@@ -530,14 +530,18 @@ fn protection_bits(prot: Prot) -> u64 {
     write | execute | paging::USER
 }
 
+/// Whether an address is the kernel's own: its image or its heap.
+pub fn is_kernel(address: u64) -> bool {
+    KERNEL_HOLE.contains(&address) || (heap::HEAP_START..heap::HEAP_END).contains(&address)
+}
+
 /// Answers a page fault of ring 3.
 pub fn handle_fault(address: u64, write: bool, fetch: bool) -> Fault {
     let page = address & !(PAGE - 1);
-    let kernel = KERNEL_HOLE.contains(&page) || (heap::HEAP_START..heap::HEAP_END).contains(&page);
-    if kernel {
+    if is_kernel(page) {
         return if write && paging::is_present(page) {
             hotset::note(page);
-            paging::make_writable(page).map_or(Fault::OutOfMemory, |_| Fault::Resolved)
+            paging::make_writable(page).map_or(Fault::OutOfMemory, |()| Fault::Resolved)
         } else {
             Fault::Denied
         };

@@ -5,6 +5,8 @@
 //!
 //! Before: frames. After: mm, heap.
 
+use hyperlight_common::layout;
+
 use crate::arch::{self, PAGE, is_scratch, phys_read, phys_write, state};
 use crate::frames;
 
@@ -22,6 +24,7 @@ const COW: u64 = 1 << 9;
 /// Not executable.
 pub const NO_EXECUTE: u64 = 1 << 63;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+const LARGE_PAGE: u64 = 1 << 21;
 
 /// Scratch is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,23 +135,63 @@ pub fn for_each(start: u64, end: u64, mut f: impl FnMut(u64, u64) -> Option<u64>
 
 /// Gives a present page of a snapshot its own writable copy, or just the write bit where it is ours already.
 ///
-/// Returns the bits of the entry before, or fails when scratch is used up. The translation is not flushed: a page fault
-/// drops the one of the faulting address (SDM vol. 3, 4.10.4.1), and bulk callers run before anything is cached.
-pub fn make_writable(address: u64) -> Result<u64, OutOfFrames> {
+/// Fails when scratch is used up. The translation is not flushed: a page fault drops the one of the faulting address (SDM
+/// vol. 3, 4.10.4.1), and bulk callers run before anything is cached.
+pub fn make_writable(address: u64) -> Result<(), OutOfFrames> {
     let page = address & !(PAGE - 1);
+    if let Some(source) = redirect(page)? {
+        arch::copy_snapshot_page(source, page);
+    }
+    Ok(())
+}
+
+/// The first half of `make_writable`: maps a page of a snapshot to a frame of its own, whatever that holds. Returns the
+/// snapshot's frame, which the caller copies with `arch::copy_snapshot_page` before anybody looks at the page.
+pub fn redirect(page: u64) -> Result<Option<u64>, OutOfFrames> {
     let at = slot(page, false)?.ok_or(OutOfFrames)?;
     let old = phys_read(at);
     if old & PRESENT == 0 {
-        return Ok(old);
+        return Ok(None);
     }
-    if is_scratch(frame_of(old)) {
+    let source = frame_of(old);
+    if is_scratch(source) {
         phys_write(at, old & !COW | WRITE | USER);
-    } else {
-        let gpa = frames::alloc().ok_or(OutOfFrames)?;
-        phys_write(at, gpa | (old & NO_EXECUTE) | WRITE | PRESENT | USER | ACCESSED | DIRTY);
-        arch::copy_snapshot_page(frame_of(old), page);
+        return Ok(None);
     }
-    Ok(old)
+    let gpa = frames::alloc_dirty().ok_or(OutOfFrames)?;
+    phys_write(at, gpa | (old & NO_EXECUTE) | WRITE | PRESENT | USER | ACCESSED | DIRTY);
+    Ok(Some(source))
+}
+
+/// Takes the tables out with which the host maps scratch, but for the one of its last 2 MiB: the kernel reaches scratch
+/// through the alias, and only fixed pages at the top by the host's addresses. Returns the range of frames that the
+/// tables took, which is one where the host made them one after the other.
+///
+/// Their directory is replaced as a whole: where page tables are shadowed, each write to one in use costs a trap. The
+/// caller flushes translations before it touches an address of scratch other than those at the top.
+pub fn drop_scratch_tables() -> Option<(u64, u64)> {
+    let top = layout::SCRATCH_TOP_GVA as u64;
+    let bottom = layout::scratch_base_gva(arch::metadata(layout::SCRATCH_TOP_SIZE_OFFSET) as usize);
+    let tables = index(bottom, 1)..index(top, 1);
+    let root = phys_read(state().root.get() + index(top, 3) * 8);
+    let link = frame_of(root) + index(top, 2) * 8;
+    let directory = frame_of(phys_read(link));
+    if bottom >> 30 != top >> 30 || tables.is_empty() {
+        return None;
+    }
+    let replacement = frames::alloc()?;
+    let start = frame_of(phys_read(directory + tables.start * 8));
+    let mut end = start;
+    for i in 0..512 {
+        let entry = phys_read(directory + i * 8);
+        if tables.contains(&i) && frame_of(entry) == end {
+            end += PAGE;
+        } else if entry != 0 {
+            phys_write(replacement + i * 8, entry);
+        }
+    }
+    phys_write(link, replacement | PRESENT | WRITE | USER | ACCESSED);
+    Some((start, end))
 }
 
 /// Opens the lower half of the host-built tables to ring 3: the host writes entries without the user bit.

@@ -61,6 +61,9 @@ extern "C" fn enter_from_ring0(root: u64, peb: u64, reason: u64, open: u64) -> !
         crate::boot(peb)
     }
     if open == 0 {
+        if let Some((start, end)) = paging::drop_scratch_tables() {
+            frames::add_spare(start, end);
+        }
         hotset::copy_in();
     }
     arch::set_up_processor();
