@@ -58,10 +58,14 @@ pub struct State {
     pub record_len: Cell<u64>,
     /// Lowest guest-physical address of scratch.
     pub scratch_start: Cell<u64>,
-    /// Next frame of the host's tables that nobody needs, and their end (frames.rs).
-    pub spare_next: Cell<u64>,
-    /// End of those frames.
-    pub spare_end: Cell<u64>,
+    /// Frames of the host's tables that nobody needs: the next one and the end, of two ranges (frames.rs).
+    pub spare: [[Cell<u64>; 2]; 2],
+    /// First frame of the image archive where its window is mapped on demand, else 0 (archive.rs).
+    pub archive_gpa: Cell<u64>,
+    /// Pages written in a new VM before anything could be recorded, and how many (hotset.rs).
+    pub early: [Cell<u64>; 32],
+    /// Entries in `early`.
+    pub early_len: Cell<usize>,
     /// Whether the processor makes random numbers. Kept, because asking it leaves the VM.
     has_rdrand: Cell<bool>,
 }

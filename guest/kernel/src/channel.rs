@@ -22,7 +22,7 @@ use crate::arch;
 use crate::cell::KernelCell;
 use crate::errno::{Errno, SysResult};
 use crate::link::{Entry, Link};
-use crate::{frames, hotset, loader, mm, paging, syscall, time};
+use crate::{archive, frames, hotset, loader, mm, paging, syscall, time};
 
 /// A line longer than this is sent in parts.
 const MAX_LINE_BYTES: usize = 4096;
@@ -197,6 +197,7 @@ fn send_and_stop(bytes: Vec<u8>) -> ! {
 
 fn checkpoint() -> ! {
     mm::drop_zero_pages();
+    archive::map_all();
     CHANNEL.with(|c| {
         let Some(link) = c.link.as_mut() else { arch::abort("no link") };
         if let Err(error) = link.prepare_checkpoint() {

@@ -18,28 +18,30 @@ pub fn reset() {
     s.frame_free.set(0);
     s.frames_used.set(0);
     s.frames_peak.set(0);
-    s.spare_next.set(0);
-    s.spare_end.set(0);
+    set_spare([None, None]);
 }
 
-/// Hands over frames that hold something which nobody needs, as `alloc_dirty` gives them out.
-pub fn add_spare(start: u64, end: u64) {
-    state().spare_next.set(start);
-    state().spare_end.set(end);
+/// Hands over ranges of frames that hold something which nobody needs, as `alloc_dirty` gives them out.
+pub fn set_spare(ranges: [Option<(u64, u64)>; 2]) {
+    for (spare, range) in state().spare.iter().zip(ranges) {
+        let (start, end) = range.unwrap_or_default();
+        spare[0].set(start);
+        spare[1].set(end);
+    }
 }
 
 /// Takes a frame that the caller overwrites as a whole: it may hold anything.
 ///
 /// The host has written to spare frames already, so they cost no memory of their own.
 pub fn alloc_dirty() -> Option<u64> {
-    let s = state();
-    let next = s.spare_next.get();
-    if next == s.spare_end.get() {
-        return alloc();
-    }
-    s.spare_next.set(next + PAGE);
+    let Some(gpa) = take_spare() else { return alloc() };
     count_one();
-    Some(next)
+    Some(gpa)
+}
+
+fn take_spare() -> Option<u64> {
+    let spare = state().spare.iter().find(|spare| spare[0] != spare[1])?;
+    Some(spare[0].replace(spare[0].get() + PAGE))
 }
 
 fn count_one() {
@@ -61,13 +63,10 @@ pub fn alloc() -> Option<u64> {
         if next + PAGE <= s.frame_limit.get() {
             s.frame_next.set(next + PAGE);
             next
-        } else if s.spare_next.get() != s.spare_end.get() {
-            let spare = s.spare_next.get();
-            s.spare_next.set(spare + PAGE);
+        } else {
+            let spare = take_spare()?;
             zero_frame(spare);
             spare
-        } else {
-            return None;
         }
     };
     count_one();
@@ -85,5 +84,6 @@ pub fn free(gpa: u64) {
 /// Frames that can still be taken, not counting returned ones.
 pub fn available() -> u64 {
     let s = state();
-    (s.frame_limit.get() - s.frame_next.get() + s.spare_end.get() - s.spare_next.get()) / PAGE
+    let spare: u64 = s.spare.iter().map(|spare| spare[1].get() - spare[0].get()).sum();
+    (s.frame_limit.get() - s.frame_next.get() + spare) / PAGE
 }

@@ -1,4 +1,4 @@
-//! The hot set: pages that every run writes, copied in bulk right after a restore.
+//! The hot set: pages that every run writes, copied, or filled with zeroes, in bulk right after a restore.
 //!
 //! A copy-on-write fault costs about 35 us where virtualisation is nested; a page copied in bulk costs a few. While the
 //! image is built, a representative run is recorded; the list is stored in the kernel image and so in the snapshot.
@@ -36,8 +36,10 @@ pub fn copy_in() {
                 if mm::is_kernel(page) {
                     // This loop reads such pages: none may be without its contents.
                     let _ = paging::make_writable(page);
-                } else {
+                } else if paging::is_present(page) {
                     *source = paging::redirect(page).ok().flatten();
+                } else {
+                    mm::fill_page(page);
                 }
             }
             for (source, &page) in sources.iter().zip(group) {
@@ -53,7 +55,7 @@ pub fn copy_in() {
     });
 }
 
-/// Starts to record which pages are copied on write. Uses two frames that the fault handler can write.
+/// Starts to record which pages are copied on write or filled. Uses two frames that the fault handler can write.
 pub fn start_recording() {
     let s = state();
     let (Some(first), Some(second)) = (frames::alloc(), frames::alloc()) else {
@@ -65,12 +67,25 @@ pub fn start_recording() {
     s.record_len.set(0);
 }
 
-/// Notes a page that was just copied on write.
+/// Whether pages are noted.
+pub fn is_recording() -> bool {
+    state().record.get() != 0
+}
+
+/// Notes a page that was just copied on write, or filled with zeroes.
 pub fn note(page: u64) {
     let s = state();
     let first = s.record.get();
     let n = s.record_len.get();
-    if first == 0 || n >= 2 * (PER_FRAME - 1) {
+    if first == 0 {
+        // Entering a new VM writes pages too, before the host can ask for a record.
+        if let Some(slot) = s.early.get(s.early_len.get()) {
+            slot.set(page);
+            s.early_len.set(s.early_len.get() + 1);
+        }
+        return;
+    }
+    if n >= 2 * (PER_FRAME - 1) {
         return;
     }
     let frame = if n < PER_FRAME - 1 { first } else { phys_read(first + (PER_FRAME - 1) * 8) };
@@ -86,6 +101,7 @@ pub fn recorded() -> Vec<u8> {
         return Vec::new();
     }
     let mut pages: Vec<u64> = HOT.with(|hot| hot.pages[..hot.len].to_vec());
+    pages.extend(s.early.iter().take(s.early_len.get()).map(core::cell::Cell::get));
     for n in 0..s.record_len.get() {
         let frame = if n < PER_FRAME - 1 { first } else { phys_read(first + (PER_FRAME - 1) * 8) };
         pages.push(phys_read(frame + n % (PER_FRAME - 1) * 8));

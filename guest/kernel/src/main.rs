@@ -14,6 +14,7 @@
 extern crate alloc;
 
 pub mod arch;
+pub mod archive;
 pub mod cell;
 pub mod channel;
 pub mod errno;
@@ -35,27 +36,12 @@ pub mod vfs;
 pub fn boot(peb: u64) -> ! {
     arch::set_up_processor();
     let (address, bytes) = arch::init_data(peb);
-    let archive = map_archive(address, bytes);
+    let archive = archive::map(address, bytes);
     if vfs::init(archive).is_err() {
         arch::abort("the image archive is damaged");
     }
     channel::init();
     arch::boot_done()
-}
-
-/// Moves the archive from the low address where Hyperlight put it, in the way of programs, to its own range.
-fn map_archive(address: u64, bytes: u64) -> &'static [u8] {
-    let mut offset = 0;
-    while offset < bytes {
-        let entry = paging::unmap(address + offset);
-        let frame = paging::frame_of(entry);
-        if frame == 0 || paging::map(mm::ARCHIVE_START + offset, frame, paging::NO_EXECUTE).is_err() {
-            arch::abort("cannot map the image archive");
-        }
-        offset += arch::PAGE;
-    }
-    arch::flush_tlb();
-    arch::static_bytes(mm::ARCHIVE_START, bytes as usize)
 }
 
 /// A kernel bug: report it and end the VM.

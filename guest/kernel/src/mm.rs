@@ -15,7 +15,7 @@ use bitflags::bitflags;
 use crate::arch::{self, PAGE, is_scratch};
 use crate::cell::KernelCell;
 use crate::errno::Errno;
-use crate::{frames, heap, hotset, paging};
+use crate::{archive, frames, heap, hotset, paging};
 
 /// Lowest address that a program may map.
 pub const USER_START: u64 = 0x1_0000;
@@ -29,8 +29,6 @@ pub const USER_END: u64 = 0x7fff_ffff_f000;
 pub const STACK_TOP: u64 = 0x7fff_f000_0000;
 /// Bytes of the stack of the program: the usual 8 MiB of Linux.
 pub const STACK_BYTES: u64 = 8 << 20;
-/// Where the archive of the image is mapped.
-pub const ARCHIVE_START: u64 = 0x6000_0000_0000;
 /// Scratch that programs never get: transport buffers, page tables of the image, copies of the interpreter's pages.
 const SCRATCH_RESERVE: u64 = 24 << 20;
 /// Pages filled around a fault in fresh memory: one fault costs as much as clearing several pages.
@@ -269,7 +267,7 @@ impl AddressSpace {
     fn map_image(&mut self, start: u64, end: u64, source: u64, left: u64, prot: Prot) -> Result<(), Errno> {
         let mut offset = 0;
         while start + offset < end && offset < left {
-            let frame = paging::frame_of(paging::entry(source + offset));
+            let frame = archive::frame(source + offset);
             if frame != 0 {
                 paging::map(start + offset, frame, protection_bits(prot) & !paging::WRITE)
                     .map_err(|_| Errno::ENOMEM)?;
@@ -503,7 +501,10 @@ impl AddressSpace {
     }
 
     fn fill(&self, page: u64, area: &Area) -> Fault {
-        let end = (page + FAULT_AROUND * PAGE).min(area.end).min((page | 0xffff) + 1);
+        // Recorded pages are filled one by one, so that the record says what is used.
+        hotset::note(page);
+        let pages = if hotset::is_recording() { 1 } else { FAULT_AROUND };
+        let end = (page + pages * PAGE).min(area.end).min((page | 0xffff) + 1);
         let mut at = page;
         while at < end {
             if at == page || !paging::is_present(at) {
@@ -530,6 +531,20 @@ fn protection_bits(prot: Prot) -> u64 {
     write | execute | paging::USER
 }
 
+/// Gives a page that a program has not used yet its zeroes, where the program may write it.
+pub fn fill_page(page: u64) {
+    MM.peek(|mm| {
+        if let Some((_, area)) = mm.find(page)
+            && area.backing == Backing::Anonymous
+            && area.prot.contains(Prot::WRITE)
+            && let Some(gpa) = frames::alloc()
+        {
+            // Where no table can be had either, the page's own fault says so.
+            let _ = paging::map(page, gpa, protection_bits(area.prot));
+        }
+    });
+}
+
 /// Whether an address is the kernel's own: its image or its heap.
 pub fn is_kernel(address: u64) -> bool {
     KERNEL_HOLE.contains(&address) || (heap::HEAP_START..heap::HEAP_END).contains(&address)
@@ -545,6 +560,12 @@ pub fn handle_fault(address: u64, write: bool, fetch: bool) -> Fault {
         } else {
             Fault::Denied
         };
+    }
+    if !write
+        && !fetch
+        && let Some(answer) = archive::resolve(page)
+    {
+        return answer;
     }
     MM.peek(|mm| mm.resolve(address, write, fetch))
 }

@@ -164,21 +164,27 @@ pub fn redirect(page: u64) -> Result<Option<u64>, OutOfFrames> {
 }
 
 /// Takes the tables out with which the host maps scratch, but for the one of its last 2 MiB: the kernel reaches scratch
-/// through the alias, and only fixed pages at the top by the host's addresses. Returns the range of frames that the
-/// tables took, which is one where the host made them one after the other.
-///
-/// Their directory is replaced as a whole: where page tables are shadowed, each write to one in use costs a trap. The
-/// caller flushes translations before it touches an address of scratch other than those at the top.
+/// through the alias, and only fixed pages at the top by the host's addresses.
 pub fn drop_scratch_tables() -> Option<(u64, u64)> {
-    let top = layout::SCRATCH_TOP_GVA as u64;
-    let bottom = layout::scratch_base_gva(arch::metadata(layout::SCRATCH_TOP_SIZE_OFFSET) as usize);
-    let tables = index(bottom, 1)..index(top, 1);
-    let root = phys_read(state().root.get() + index(top, 3) * 8);
-    let link = frame_of(root) + index(top, 2) * 8;
-    let directory = frame_of(phys_read(link));
-    if bottom >> 30 != top >> 30 || tables.is_empty() {
+    let bytes = arch::metadata(layout::SCRATCH_TOP_SIZE_OFFSET);
+    let top = layout::SCRATCH_TOP_GVA as u64 & !(LARGE_PAGE - 1);
+    drop_tables(layout::scratch_base_gva(bytes as usize)..top)
+}
+
+/// Takes the last-level tables of a range out, where they lie in one directory. Returns the range of frames that they
+/// took, which is one where the host made them one after the other.
+///
+/// The directory is replaced as a whole: where page tables are shadowed, each write to one in use costs a trap. The
+/// caller flushes translations before anybody touches an address of the range.
+pub fn drop_tables(range: core::ops::Range<u64>) -> Option<(u64, u64)> {
+    let last = range.end.checked_sub(1).filter(|&last| last >= range.start)?;
+    if range.start >> 30 != last >> 30 {
         return None;
     }
+    let root = phys_read(state().root.get() + index(last, 3) * 8);
+    let link = frame_of(root) + index(last, 2) * 8;
+    let directory = frame_of(phys_read(link));
+    let tables = index(range.start, 1)..index(last, 1) + 1;
     let replacement = frames::alloc()?;
     let start = frame_of(phys_read(directory + tables.start * 8));
     let mut end = start;

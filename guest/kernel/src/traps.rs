@@ -8,7 +8,7 @@
 #![expect(unsafe_code, reason = "functions called by assembly are exported by name")]
 
 use crate::arch::{self, KERNEL_END, KERNEL_START, PAGE, state};
-use crate::{channel, frames, hotset, mm, paging, task};
+use crate::{archive, channel, frames, hotset, mm, paging, task};
 
 /// Program registers, in the order of entry.s.
 #[repr(C)]
@@ -54,16 +54,13 @@ extern "C" fn enter_from_ring0(root: u64, peb: u64, reason: u64, open: u64) -> !
         Some(gpa) => gpa,
         None => arch::abort("scratch memory is too small for its alias"),
     });
-    if open == 0 {
-        paging::open_to_user();
-    }
     if reason == ENTRY_BOOT {
+        paging::open_to_user();
         crate::boot(peb)
     }
     if open == 0 {
-        if let Some((start, end)) = paging::drop_scratch_tables() {
-            frames::add_spare(start, end);
-        }
+        frames::set_spare([archive::drop_tables(), paging::drop_scratch_tables()]);
+        paging::open_to_user();
         hotset::copy_in();
     }
     arch::set_up_processor();
