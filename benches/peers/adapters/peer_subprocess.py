@@ -1,0 +1,51 @@
+"""A CPython subprocess with nothing around it: the floor of what a process costs, and no protection."""
+
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from _harness import MARK, Outcome, Peer, serve
+from _pipes import CHILD, evaluate, run_program
+from _work import Program
+
+# The interpreter that the virtual environment is made from: without its site-packages, which -S leaves out anyway.
+PYTHON = str(Path(sys.executable).resolve())
+FLAGS = ["-I", "-S", "-c", CHILD]
+
+
+class Subprocess(Peer):
+    name = "CPython subprocess"
+    isolation = "none: an ordinary process of the caller's user"
+    language = f"CPython {platform.python_version()}"
+    new_is = "`python -I -S`, run, exit; programs and tool calls as JSON lines over its pipes"
+    command: tuple[str, ...] = (PYTHON,)
+
+    def version(self) -> str:
+        return platform.python_version()
+
+    def run_new(self, program: Program) -> Outcome:
+        with self.interpreter() as pipes:
+            return run_program(*pipes, program)
+
+    def keep(self, stack: ExitStack) -> Callable[[str], Any]:
+        pipes = stack.enter_context(self.interpreter())
+        evaluate(*pipes, f"mark = {MARK}", "0")
+        return lambda expression: evaluate(*pipes, "", expression)
+
+    @contextmanager
+    def interpreter(self) -> Iterator[tuple[IO[str], IO[str]]]:
+        """Starts a process and waits for its end, which comes when its standard input ends."""
+        with subprocess.Popen(
+            [*self.command, *FLAGS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            yield process.stdin, process.stdout
+
+
+if __name__ == "__main__":
+    serve(Subprocess())
