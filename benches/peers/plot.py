@@ -6,7 +6,9 @@ import sys
 import matplotlib as mpl
 
 mpl.use("svg")
-mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "peers", "font.size": 8, "font.family": "sans-serif"})
+mpl.rcParams.update(
+    {"svg.fonttype": "none", "svg.hashsalt": "peers", "font.size": 8, "font.family": "sans-serif"}
+)
 
 import matplotlib.pyplot as plt  # noqa: E402 (the backend must be chosen first)
 
@@ -36,7 +38,12 @@ def draw(axis: plt.Axes, panel: dict) -> None:
     for place, (value, (_, _, is_own)) in enumerate(zip(values, panel["bars"], strict=True)):
         if value:
             axis.barh(place, value - left, left=left, color=OWN if is_own else OTHER, height=0.7)
-        axis.text(value * 1.1 if value else left * 1.1, place, f"{value:.3g}" if value else "–", va="center")
+        axis.text(
+            value * 1.1 if value else left * 1.1,
+            place,
+            f"{value:.3g}" if value else "not measured",
+            va="center",
+        )
     axis.set_xscale("log")
     axis.set_xlim(left, right)
     axis.set_yticks(range(len(names)), names)

@@ -180,7 +180,7 @@ def show(work: str, name: str, result: dict[str, Any]) -> None:
         text = f"{median * scale:>10.3f} {unit} p95 {p95 * scale:>10.3f}   n={len(result['samples'])}"
     else:
         text = next(iter(result.values()))
-    print(f"{work:<19} {name:<19} {text}", flush=True)
+    print(f"{work:<19} {name:<24} {text}", flush=True)
 
 
 def summary(samples: list[float]) -> tuple[float, float]:
@@ -191,7 +191,9 @@ def summary(samples: list[float]) -> tuple[float, float]:
 
 def machine(cpu: int) -> dict[str, Any]:
     """Says where the figures come from, and no name of it."""
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    models = [
+        line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
+    ]
     memory_kib = int(Path("/proc/meminfo").read_text().split()[1])
     return {
         "cpu_model": models[0].partition(": ")[2] if models else "unknown",
@@ -213,9 +215,15 @@ def main() -> int:
     parser.add_argument("--cpu", type=int, default=0, help="pin everything to this CPU (default 0)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write machine, peers and samples there")
     parser.add_argument("--write-docs", action="store_true", help="write docs/peers.md and docs/peers.svg")
-    parser.add_argument("--wheel", type=Path, metavar="FILE", help="hypercell's wheel (default: newest of dist/)")
     parser.add_argument(
-        "--from", type=Path, metavar="FILE", dest="earlier", help="measure nothing; take the figures of --json"
+        "--wheel", type=Path, metavar="FILE", help="hypercell's wheel (default: newest of dist/)"
+    )
+    parser.add_argument(
+        "--from",
+        type=Path,
+        metavar="FILE",
+        dest="earlier",
+        help="measure nothing; take the figures of --json",
     )
     options = parser.parse_args()
     names = options.peers.split(",")

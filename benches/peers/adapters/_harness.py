@@ -40,7 +40,6 @@ STARTS = {
 PROGRAMS = programs()
 
 _runs: dict[str, Run] = {}
-_open_until_the_end = ExitStack()
 
 
 class NotSupportedError(Exception):
@@ -56,6 +55,10 @@ class Peer:
     new_is = ""
     ready_is = ""
 
+    def __init__(self) -> None:
+        # Closes, at the end of the process, what `ready` and `keep` opened.
+        self.stack = ExitStack()
+
     def version(self) -> str:
         """Returns the version of the peer that runs, asked of the peer itself."""
         raise NotImplementedError
@@ -64,11 +67,12 @@ class Peer:
         """Makes a sandbox from nothing, runs the program and ends the sandbox."""
         raise NotImplementedError
 
-    def ready(self, program: Program, stack: ExitStack) -> Run:
+    def ready(self, program: Program) -> Run:
         """Prepares all that the peer's API can prepare; the result runs the program in fresh state each time."""
+        del program
         raise NotSupportedError("nothing can be prepared: each start is a new one")
 
-    def keep(self, stack: ExitStack) -> Callable[[str], Any]:
+    def keep(self) -> Callable[[str], Any]:
         """Opens a sandbox that sets `mark = MARK` and keeps its state; the result evaluates an expression in it."""
         raise NotImplementedError
 
@@ -78,7 +82,7 @@ def serve(peer: Peer) -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     # What a peer's native code prints must not end up between the answers.
     os.dup2(2, 1)
-    with _open_until_the_end:
+    with peer.stack:
         for line in sys.stdin:
             request = json.loads(line)
             try:
@@ -120,7 +124,7 @@ def describe(peer: Peer) -> dict[str, Any]:
 def prepared_run(peer: Peer, work: str) -> Run:
     """Returns a run that the peer prepared for and that was tried once; the same one in every round."""
     if work not in _runs:
-        run = peer.ready(PROGRAMS[work], _open_until_the_end)
+        run = peer.ready(PROGRAMS[work])
         checked(run, PROGRAMS[work])
         _runs[work] = run
     return _runs[work]
@@ -161,17 +165,14 @@ def checked(run: Run, program: Program) -> float:
 
 def further_sandbox_bytes(peer: Peer, count: int) -> float:
     """Returns the PSS that each further live sandbox adds, to this process and its children, with `count` alive."""
-    with ExitStack() as stack:
-        boxes = []
-        for number in range(count):
-            boxes.append(peer.keep(stack))
-            if number + 1 == BASE_SANDBOXES:
-                before = tree_pss_bytes()
-        after = tree_pss_bytes()
-        # They are alive, each with its own state.
-        for number, evaluate in enumerate(boxes):
-            if evaluate("mark + 1") != MARK + 1:
-                raise AssertionError(f"live sandbox {number} lost its state")
+    boxes = [peer.keep() for _ in range(BASE_SANDBOXES)]
+    before = tree_pss_bytes()
+    boxes += [peer.keep() for _ in range(count - BASE_SANDBOXES)]
+    after = tree_pss_bytes()
+    # They are alive, each with its own state.
+    for number, evaluate in enumerate(boxes):
+        if evaluate("mark + 1") != MARK + 1:
+            raise AssertionError(f"live sandbox {number} lost its state")
     return (after - before) / (count - BASE_SANDBOXES)
 
 

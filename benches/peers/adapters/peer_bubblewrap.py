@@ -13,7 +13,9 @@ SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache")
 
 class Bubblewrap(Subprocess):
     name = "bubblewrap + CPython"
-    isolation = "a process in new namespaces, read-only files; the host's kernel, without a system call filter"
+    isolation = (
+        "a process in new namespaces, read-only files; the host's kernel, without a system call filter"
+    )
     new_is = "`bwrap --unshare-all python -I -S`, run, exit; pipes as for the subprocess"
     command = (
         *(BWRAP or "bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"),
@@ -24,7 +26,9 @@ class Bubblewrap(Subprocess):
     def version(self) -> str:
         if BWRAP is None:
             raise FileNotFoundError("bwrap is not installed (Debian: apt-get install bubblewrap)")
-        return subprocess.run([BWRAP, "--version"], check=True, capture_output=True, text=True).stdout.split()[-1]
+        return subprocess.run(
+            [BWRAP, "--version"], check=True, capture_output=True, text=True
+        ).stdout.split()[-1]
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 import inspect
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
-import hypercell
 from _harness import MARK, Outcome, Peer, Run, serve
 from _work import Program
+
+import hypercell
 
 CAN_PREPARE = "prepared" in inspect.signature(hypercell.Sandbox).parameters
 UNPREPARED: dict[str, Any] = {"prepared": 0} if CAN_PREPARE else {}
@@ -20,23 +20,25 @@ class Hypercell(Peer):
     language = "the caller's CPython"
     new_is = "`Sandbox(prepared=0)`, run, close" if CAN_PREPARE else "`Sandbox()`, run, close"
     ready_is = (
-        "a sandbox with two prepared VMs" if CAN_PREPARE else "a sandbox; none prepared, a VM restored at each run"
+        "a sandbox with two prepared VMs"
+        if CAN_PREPARE
+        else "a sandbox; none prepared, a VM restored at each run"
     )
 
     def version(self) -> str:
-        return hypercell.__version__
+        return str(hypercell.__version__)
 
     def run_new(self, program: Program) -> Outcome:
         with hypercell.Sandbox(tools=program.tools, **UNPREPARED) as box:
             return outcome(box, program.as_expression())
 
-    def ready(self, program: Program, stack: ExitStack) -> Run:
-        box = stack.enter_context(hypercell.Sandbox(tools=program.tools, **PREPARED))
+    def ready(self, program: Program) -> Run:
+        box = self.stack.enter_context(hypercell.Sandbox(tools=program.tools, **PREPARED))
         code = program.as_expression()
         return lambda: outcome(box, code)
 
-    def keep(self, stack: ExitStack) -> Callable[[str], Any]:
-        box = stack.enter_context(hypercell.Sandbox(keep_state=True, **UNPREPARED))
+    def keep(self) -> Callable[[str], Any]:
+        box = self.stack.enter_context(hypercell.Sandbox(keep_state=True, **UNPREPARED))
         box.run(f"mark = {MARK}").raise_for_error()
         return lambda expression: box.run(expression).value
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Any
 
@@ -24,7 +23,7 @@ class HyperlightSandbox(Peer):
     def run_new(self, program: Program) -> Outcome:
         return outcome(new_sandbox(program), program)
 
-    def ready(self, program: Program, stack: ExitStack) -> Run:
+    def ready(self, program: Program) -> Run:
         box = new_sandbox(program)
         outcome(box, ONE_PLUS_ONE)
         snapshot = box.snapshot()
@@ -35,7 +34,7 @@ class HyperlightSandbox(Peer):
 
         return run
 
-    def keep(self, stack: ExitStack) -> Callable[[str], Any]:
+    def keep(self) -> Callable[[str], Any]:
         box = Sandbox()
         box.run(f"mark = {MARK}")
         return lambda expression: json.loads(box.run(f"print({expression})").stdout)

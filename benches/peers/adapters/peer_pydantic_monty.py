@@ -1,13 +1,24 @@
-"""pydantic-monty: sessions in the worker processes of its pool, with host functions given by `external_lookup`."""
+"""pydantic-monty: sessions in the worker processes of its pool, with tool calls answered one by one.
+
+`feed_start` and `resume` are its fastest way to answer a tool call; `peer_pydantic_monty_feed_run.py` has the
+plain one.
+"""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Any
 
 from _harness import MARK, Outcome, Peer, Run, serve
 from _work import Program
-from pydantic_monty import CollectString, Monty, ResourceLimits
+from pydantic_monty import (
+    CollectString,
+    FunctionSnapshot,
+    Monty,
+    MontyComplete,
+    MontySession,
+    NameLookupSnapshot,
+    ResourceLimits,
+)
 
 # The default of 1000 counts the lookup of a tool's name too, so it ends 1000 calls one too early.
 LIMITS: ResourceLimits = {"max_suspensions": 10_000}
@@ -22,6 +33,7 @@ class PydanticMonty(Peer):
     ready_is = "a session in the warm pool; the worker process is used again, its state is not"
 
     def __init__(self) -> None:
+        super().__init__()
         self._pool: Monty | None = None
 
     def version(self) -> str:
@@ -29,29 +41,38 @@ class PydanticMonty(Peer):
 
     def run_new(self, program: Program) -> Outcome:
         with Monty() as pool:
-            return outcome(pool, program)
+            return self.outcome(pool, program)
 
-    def ready(self, program: Program, stack: ExitStack) -> Run:
-        pool = stack.enter_context(Monty())
-        return lambda: outcome(pool, program)
+    def ready(self, program: Program) -> Run:
+        pool = self.stack.enter_context(Monty())
+        return lambda: self.outcome(pool, program)
 
-    def keep(self, stack: ExitStack) -> Callable[[str], Any]:
+    def keep(self) -> Callable[[str], Any]:
         if self._pool is None:
-            self._pool = stack.enter_context(Monty(max_processes=MAX_LIVE))
-        session = stack.enter_context(self._pool.checkout())
+            self._pool = self.stack.enter_context(Monty(max_processes=MAX_LIVE))
+        session = self.stack.enter_context(self._pool.checkout())
         session.feed_run(f"mark = {MARK}")
-        return session.feed_run
+        return lambda expression: session.feed_run(expression)
 
+    def outcome(self, pool: Monty, program: Program) -> Outcome:
+        printed = CollectString()
+        with pool.checkout(limits=LIMITS) as session:
+            return self.feed(session, program, printed), printed.output
 
-def outcome(pool: Monty, program: Program) -> Outcome:
-    printed = CollectString()
-    with pool.checkout(limits=LIMITS) as session:
-        value = session.feed_run(
-            program.as_expression(),
-            external_lookup={tool.__name__: tool for tool in program.tools},
-            print_callback=printed,
-        )
-    return value, printed.output
+    def feed(self, session: MontySession, program: Program, printed: CollectString) -> Any:
+        """Runs the program in the session and returns its answer."""
+        tools = {tool.__name__: tool for tool in program.tools}
+        step = session.feed_start(program.as_expression(), print_callback=printed)
+        while not isinstance(step, MontyComplete):
+            if isinstance(step, FunctionSnapshot):
+                step = step.resume(
+                    {"return_value": tools[str(step.function_name)](*step.args, **step.kwargs)}
+                )
+            elif isinstance(step, NameLookupSnapshot):
+                step = step.resume(value=tools[step.variable_name])
+            else:
+                raise TypeError(f"the run stopped at a {type(step).__name__}")
+        return step.output
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """pyeryx: CPython compiled to WebAssembly, started from the memory image that the package carries."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 import eryx
@@ -19,21 +18,21 @@ class Pyeryx(Peer):
     ready_is = "a sandbox of a factory with the tools baked in; it keeps one fresh instance ready by itself"
 
     def version(self) -> str:
-        return eryx.__version__
+        return str(eryx.__version__)
 
     def run_new(self, program: Program) -> Outcome:
         return outcome(eryx.Sandbox(callbacks=callbacks(program)), source(program))
 
-    def ready(self, program: Program, stack: ExitStack) -> Run:
+    def ready(self, program: Program) -> Run:
         # Tools given to a Sandbox are set up again in each run, about 5 ms; a factory bakes them in.
         given = callbacks(program)
         box = eryx.SandboxFactory(callbacks=given).create_sandbox() if given else eryx.Sandbox()
         code = source(program)
         return lambda: outcome(box, code)
 
-    def keep(self, stack: ExitStack) -> Callable[[str], Any]:
+    def keep(self) -> Callable[[str], Any]:
         session = eryx.Session()
-        stack.callback(session.reset)
+        self.stack.callback(session.reset)
         session.execute(f"mark = {MARK}")
         return lambda expression: session.execute(f"{VARIABLE} = {expression}").result
 

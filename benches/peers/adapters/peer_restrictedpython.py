@@ -1,9 +1,7 @@
 """RestrictedPython: rewritten source that the caller's own interpreter runs, with guards around each access."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from importlib.metadata import version
-from operator import iadd
 from typing import Any
 
 from _harness import NotSupportedError, Outcome, Peer, serve
@@ -33,7 +31,7 @@ class RestrictedPython(Peer):
         printed = scope.get("_print")
         return scope[VARIABLE], printed() if printed else ""
 
-    def keep(self, stack: ExitStack) -> Callable[[str], Any]:
+    def keep(self) -> Callable[[str], Any]:
         raise NotSupportedError("no meaning: state is a dictionary in the caller's process")
 
 
@@ -57,12 +55,20 @@ def new_globals(program: Program) -> dict[str, Any]:
         "_getattr_": safer_getattr,
         "_getitem_": default_guarded_getitem,
         "_getiter_": default_guarded_getiter,
-        "_inplacevar_": lambda _operator, left, right: iadd(left, right),
+        "_inplacevar_": add_in_place,
         "_iter_unpack_sequence_": guarded_iter_unpack_sequence,
         "_print_": PrintCollector,
         "_write_": full_write_guard,
         **{tool.__name__: tool for tool in program.tools},
     }
+
+
+def add_in_place(operator: str, left: Any, right: Any) -> Any:
+    """Does the one augmented assignment that the programs use."""
+    if operator != "+=":
+        raise NotSupportedError(f"{operator} is not allowed")
+    left += right
+    return left
 
 
 if __name__ == "__main__":

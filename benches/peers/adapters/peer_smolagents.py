@@ -1,7 +1,6 @@
 """smolagents' LocalPythonExecutor: an interpreter of syntax trees, written in Python, inside the caller's process."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Any
 
@@ -25,7 +24,7 @@ class Smolagents(Peer):
         result = executor(program.as_expression())
         return result.output, result.logs
 
-    def keep(self, stack: ExitStack) -> Callable[[str], Any]:
+    def keep(self) -> Callable[[str], Any]:
         raise NotSupportedError("no meaning: an executor is a dictionary in the caller's process")
 
 

@@ -4,7 +4,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,8 +31,8 @@ class Subprocess(Peer):
         with self.interpreter() as pipes:
             return run_program(*pipes, program)
 
-    def keep(self, stack: ExitStack) -> Callable[[str], Any]:
-        pipes = stack.enter_context(self.interpreter())
+    def keep(self) -> Callable[[str], Any]:
+        pipes = self.stack.enter_context(self.interpreter())
         evaluate(*pipes, f"mark = {MARK}", "0")
         return lambda expression: evaluate(*pipes, "", expression)
 

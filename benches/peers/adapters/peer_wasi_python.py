@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Any
 
@@ -30,8 +29,8 @@ class WasiPython(Peer):
         printed, _, answer = done.stdout.decode().rstrip("\n").rpartition("\n")
         return json.loads(answer), printed + "\n" if printed else ""
 
-    def keep(self, stack: ExitStack) -> Callable[[str], Any]:
-        session = stack.enter_context(Session())
+    def keep(self) -> Callable[[str], Any]:
+        session = self.stack.enter_context(Session())
         session.run(f"mark = {MARK}")
         return lambda expression: json.loads(session.run(expression).stdout)
 

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import IO, Any
 
@@ -21,6 +21,7 @@ class Wasmtime(Peer):
     new_is = "a store and an instance of the compiled module, run, end; pipes as for the subprocess"
 
     def __init__(self) -> None:
+        super().__init__()
         config = wasmtime.Config()
         # Compiling the interpreter takes seconds, once: the cache is on disk.
         config.cache = True
@@ -36,8 +37,8 @@ class Wasmtime(Peer):
         with self.interpreter() as pipes:
             return run_program(*pipes, program)
 
-    def keep(self, stack: ExitStack) -> Callable[[str], Any]:
-        pipes = stack.enter_context(self.interpreter())
+    def keep(self) -> Callable[[str], Any]:
+        pipes = self.stack.enter_context(self.interpreter())
         evaluate(*pipes, f"mark = {MARK}", "0")
         return lambda expression: evaluate(*pipes, "", expression)
 
