@@ -4,6 +4,7 @@ import json
 import math
 import statistics
 import subprocess
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -124,7 +125,7 @@ def peers_table(report: dict[str, Any]) -> str:
                 row([facts["name"], facts["new_is"], facts["ready_is"] or "nothing: it has no such thing"])
             )
     failed = [
-        f"{facts['name']} does not start here:\n\n    {facts['error']}"
+        f"{facts['name']} does not start here:\n\n" + textwrap.indent(wrapped(facts["error"]), "    ")
         for facts in report["peers"].values()
         if "error" in facts
     ]
@@ -173,13 +174,20 @@ def work_section(report: dict[str, Any], name: str) -> str:
     heads = ["Peer", "Median" if not is_memory else "Each", "Of hypercell's"]
     if not is_memory:
         heads[2:2] = ["p95"]
-    rows = [f"### {work.title}", "", work.what, "", row(heads), "| --- |" + " --: |" * (len(heads) - 1)]
+    rows = [
+        f"### {work.title}",
+        "",
+        wrapped(work.what),
+        "",
+        row(heads),
+        "| --- |" + " --: |" * (len(heads) - 1),
+    ]
     own = median(report, name, HYPERCELL)
     reasons = []
     for peer in shown_peers(report):
         samples = result(report, name, peer).get("samples")
         if samples is None:
-            reasons.append(f"- {title(report, peer)}: {reason(report, name, peer)}")
+            reasons.append(wrapped(f"- {title(report, peer)}: {reason(report, name, peer)}", "  "))
             continue
         middle = statistics.median(samples)
         cells = [title(report, peer), f"{number(middle * work.scale)} {work.unit}"]
@@ -229,6 +237,10 @@ def number(value: float) -> str:
     """Returns three significant digits without an exponent."""
     digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
     return f"{value:,.{min(digits, 3)}f}"
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, 110, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def row(cells: list[str]) -> str:

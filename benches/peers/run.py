@@ -57,7 +57,7 @@ class Adapter:
     def __init__(self, name: str, python: Path) -> None:
         folder = TARGET / name
         environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
-        self._log = (folder / "log.txt").open("w", encoding="utf-8")
+        self._log = (folder / "log.txt").open("a", encoding="utf-8")
         self._process = subprocess.Popen(
             [str(python), str(ADAPTERS / f"peer_{name}.py")],
             stdin=subprocess.PIPE,
@@ -110,6 +110,7 @@ def install(names: list[str], wheel: Path | None) -> tuple[dict[str, Path], dict
     pythons, failures = {}, {}
     for name in names:
         print(f"installing {name}", file=sys.stderr, flush=True)
+        (TARGET / name / "log.txt").unlink(missing_ok=True)
         try:
             given = (wheel or newest_wheel()) if name == HYPERCELL else None
             pythons[name] = installed(name, PEERS[name], given)
