@@ -1,4 +1,4 @@
-"""The command line: `hypercell run` and `hypercell doctor`.
+"""The command line: `hypercell run`, `hypercell doctor` and `hypercell bench`.
 
 Guarantees: an error of ours is one line on standard error and no traceback. Never: gives a program tools, files or a
 network.
@@ -91,7 +91,55 @@ def _parser() -> argparse.ArgumentParser:
         description="Checks each part of what a micro-VM needs. Exits with 1 if one fails.",
     )
     doctor.set_defaults(command=_doctor)
+    bench = commands.add_parser(
+        "bench",
+        help="measure what starts, runs, tool calls and live VMs cost here",
+        description="Measures on this machine. Pin it to one CPU and leave the machine alone for figures to compare.",
+    )
+    bench.add_argument(
+        "cases", nargs="*", metavar="CASE", help="only cases that begin so, such as phase/ or run/"
+    )
+    bench.add_argument("--quick", action="store_true", help="few repeats")
+    bench.add_argument("--cpu", type=int, metavar="N", help="pin the process to this CPU")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write machine and figures there too")
+    bench.add_argument(
+        "--compare", type=Path, metavar="FILE", help="an earlier --json; print new as a multiple of old"
+    )
+    bench.add_argument("--plot", type=Path, metavar="FILE", help="draw the times as an SVG picture")
+    bench.set_defaults(command=_bench)
     return parser
+
+
+def _bench(options: argparse.Namespace) -> int:
+    # Its imports are of no use to the other commands.
+    from . import _bench as benches
+
+    chosen = [case for case in benches.BENCHES if not options.cases or case in options.cases]
+    if unknown := [case for case in options.cases if case not in benches.BENCHES]:
+        raise PolicyError(f"there are no cases {unknown[0]!r}; there are {', '.join(benches.BENCHES)}")
+    try:
+        old = None if options.compare is None else json.loads(options.compare.read_bytes())["cases"]
+        if options.cpu is not None:
+            os.sched_setaffinity(0, {options.cpu})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PolicyError(f"an option cannot be used: {error!r}") from error
+    default_image()
+    where = benches.machine()
+    print(", ".join(f"{key} {value}" for key, value in where.items()))
+    report = benches.Report(lambda line: print(line, flush=True))
+    for case in chosen:
+        benches.BENCHES[case](report, options.quick)
+    if old is not None:
+        print("\ncompared with", options.compare, *benches.compare(old, report.cases), sep="\n")
+    try:
+        if options.json is not None:
+            options.json.write_text(json.dumps({"machine": where, "cases": report.cases}, indent=2) + "\n")
+        if options.plot is not None:
+            options.plot.write_text(benches.plot(where, report.cases), encoding="utf-8")
+    except OSError as error:
+        _complain(error)
+        return EXIT_FAILED
+    return 0
 
 
 def _complain(error: object) -> None:

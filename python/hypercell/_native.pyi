@@ -167,6 +167,31 @@ class Pool:
         """Drops the VMs that wait; `start` in a sandbox on this pool raises `SandboxClosedError` from now on."""
 
 @final
+class Probe:
+    """Takes a VM of an image through the steps of a start; each returns the seconds that it took.
+
+    All but `create` and `discard` raise `SandboxClosedError` without a VM.
+    """
+
+    def __new__(cls, image: Image) -> Probe:
+        """Makes a probe without a VM."""
+
+    def create(self) -> float:
+        """Makes a VM."""
+
+    def enter(self) -> float:
+        """Enters the kernel and returns; in a new or restored VM that sets the VM up."""
+
+    def run(self) -> float:
+        """Runs a constant program, from request to result."""
+
+    def restore(self) -> float:
+        """Puts the VM back into the image's state."""
+
+    def discard(self) -> float:
+        """Drops the VM."""
+
+@final
 class Sandbox:
     """Runs code in micro-VMs made from an image, one run at a time.
 

@@ -6,6 +6,7 @@
 //!
 //! Before: `sandbox`, `pool`. After: `channel`, the engine.
 
+use std::fmt;
 use std::sync::Arc;
 
 use hypercell_abi::message::RunRequest;
@@ -35,6 +36,12 @@ pub(crate) struct Link {
     pub(crate) channel: Channel,
     /// Where its counters stood after its last run.
     pub(crate) counted: Counted,
+}
+
+impl<E> fmt::Debug for Guest<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest").field("process", &self.process).finish_non_exhaustive()
+    }
 }
 
 impl<E: Engine> Guest<E> {

@@ -32,6 +32,7 @@ mod output;
 pub mod pool;
 mod preflight;
 mod preparer;
+mod probe;
 mod run;
 mod sandbox;
 mod shorten;
@@ -47,6 +48,7 @@ pub use image::Image;
 pub use limits::{Limits, MAX_MEMORY_BYTES, MAX_WALL_TIME, MIN_MEMORY_BYTES, ToolInfo};
 pub use pool::{Pool, PoolOptions, PoolStats};
 pub use preflight::{Check, ensure_available, first_failure, preflight};
+pub use probe::Probe;
 pub use run::{
     CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolAnswer, ToolCall, ToolCaller, ToolReply, Usage,
 };

@@ -10,6 +10,7 @@ mod caller;
 mod error;
 mod image;
 mod pool;
+mod probe;
 mod sandbox;
 mod value;
 
@@ -24,6 +25,8 @@ mod _native {
     use super::image::Image;
     #[pymodule_export]
     use super::pool::Pool;
+    #[pymodule_export]
+    use super::probe::Probe;
     #[pymodule_export]
     use super::sandbox::{Done, Sandbox, ToolCall};
 
