@@ -1,5 +1,6 @@
-"""The command line: `hypercell run` and `hypercell doctor`."""
+"""The command line: `hypercell run`, `hypercell doctor` and `hypercell bench`."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -94,3 +95,13 @@ def test_module_and_command_are_the_same(cli):
 
 def test_version_is_the_packages(cli, hypercell_with_image):
     assert hypercell_with_image.__version__ in cli("--version").stdout
+
+
+def test_bench_takes_a_vm_through_the_phases_of_a_start(cli, tmp_path):
+    figures = tmp_path / "figures.json"
+    done = cli("bench", "phase/", "--quick", "--json", str(figures))
+    assert done.returncode == 0, done.stderr
+    cases = json.loads(figures.read_text())["cases"]
+    phases = "create_vm first_entry first_run second_run restore restored_entry restored_run drop"
+    assert list(cases) == [f"phase/{phase}" for phase in phases.split()]
+    assert all(case["median"] > 0 for case in cases.values())
