@@ -25,6 +25,21 @@ pub trait Engine: Send {
     /// Any [`VmError`]; the guest is then dead until it is restored.
     fn enter(&mut self, turn: &[u8], answer: &mut Answer<'_>) -> Result<Vec<u8>, VmError>;
 
+    /// Runs the guest with this turn until it has one for the host, and returns that, whether it asked or left with it. The
+    /// guest is at rest then.
+    ///
+    /// # Errors
+    ///
+    /// As for `enter`.
+    fn exchange(&mut self, turn: &[u8]) -> Result<Vec<u8>, VmError> {
+        let mut asked = None;
+        let left = self.enter(turn, &mut |bytes| {
+            asked.get_or_insert_with(|| bytes.to_vec());
+            None
+        })?;
+        Ok(asked.unwrap_or(left))
+    }
+
     /// Returns what stops a running `enter` from another thread.
     fn interrupt_handle(&self) -> Arc<dyn Interrupt>;
 }

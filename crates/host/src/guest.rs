@@ -79,7 +79,7 @@ impl<E: Engine> Guest<E> {
             max_value_bytes: WARM_UP_RESULT_BYTES,
         };
         let turn = self.link.channel.encode(&Outgoing::Program(HostFrame::RunRequest(request)))?;
-        let bytes = self.engine.enter(&turn, &mut |_| None).map_err(MachineError::Hypervisor)?;
+        let bytes = self.engine.exchange(&turn).map_err(MachineError::Hypervisor)?;
         let incoming = self.link.channel.decode(&bytes)?;
         self.link.counted =
             Counted { page_faults: incoming.counters.page_faults, syscalls: incoming.counters.syscalls };

@@ -55,7 +55,7 @@ impl Probe {
         let request = KernelRequest::Checkpoint { record: false, hot: &[] };
         let start = Instant::now();
         let turn = guest.link.channel.encode(&Outgoing::Kernel(request))?;
-        let returned = guest.engine.enter(&turn, &mut |_| None).map_err(MachineError::Hypervisor)?;
+        let returned = guest.engine.exchange(&turn).map_err(MachineError::Hypervisor)?;
         guest.link.channel.decode(&returned)?;
         Ok(start.elapsed())
     }

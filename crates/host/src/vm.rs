@@ -141,7 +141,7 @@ impl Vm {
 
 impl Engine for Vm {
     fn enter(&mut self, turn: &[u8], answer: &mut Answer<'_>) -> Result<Vec<u8>, VmError> {
-        ANSWER.set(answer, || self.exchange(turn))
+        ANSWER.set(answer, || self.call_in_chunks(turn))
     }
 
     fn interrupt_handle(&self) -> Arc<dyn Interrupt> {
@@ -150,7 +150,7 @@ impl Engine for Vm {
 }
 
 impl Vm {
-    fn exchange(&mut self, turn: &[u8]) -> Result<Vec<u8>, VmError> {
+    fn call_in_chunks(&mut self, turn: &[u8]) -> Result<Vec<u8>, VmError> {
         let mut chunks = turn.chunks(CHUNK_BYTES).peekable();
         let (mut tag, mut received) = loop {
             let chunk = chunks.next().unwrap_or_default();

@@ -323,6 +323,13 @@ pub fn copy_snapshot_page(from_gpa: u64, page: u64) {
     unsafe { core::ptr::copy_nonoverlapping((ALIAS + from_gpa) as *const u64, page as *mut u64, 512) }
 }
 
+/// Copies a page of the snapshot to a frame of ours that no translation leads to yet, or only the alias.
+pub fn copy_snapshot_frame(from_gpa: u64, to_gpa: u64) {
+    assert!(from_gpa < 1 << 30, "snapshot beyond the alias");
+    // SAFETY: the alias maps the snapshot's first GiB, and scratch writable; the two are disjoint.
+    unsafe { core::ptr::copy_nonoverlapping((ALIAS + from_gpa) as *const u64, alias(to_gpa), 512) }
+}
+
 /// Copies bytes out of scratch.
 pub fn phys_copy_out(gpa: u64, to: &mut [u8]) {
     assert!(to.is_empty() || is_scratch(gpa + to.len() as u64 - 1), "physical access outside scratch");

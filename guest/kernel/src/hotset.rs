@@ -1,5 +1,7 @@
 //! The hot set: pages that every run writes, copied, or filled with zeroes, in bulk right after a restore.
 //!
+//! Beside it the warm list: pages that longer programs write, copied a few at a time as such a program comes along.
+//!
 //! A copy-on-write fault costs about 35 us where virtualisation is nested; a page copied in bulk costs a few. While the
 //! image is built, a representative run is recorded; the list is stored in the kernel image and so in the snapshot.
 //!
@@ -11,16 +13,23 @@ use crate::arch::{self, PAGE, phys_read, phys_write, state};
 use crate::cell::KernelCell;
 use crate::{frames, mm, paging};
 
-/// Most pages in a hot set: 4 MiB of copies.
+/// Most pages in each list: 4 MiB of copies.
 pub const MAX_PAGES: usize = 1024;
 const PER_FRAME: u64 = PAGE / 8;
+
+/// Pages of the warm list that are copied along with one that faults.
+const FOLLOWED: usize = 3;
 
 struct HotSet {
     len: usize,
     pages: [u64; MAX_PAGES],
+    /// Pages that longer programs write, in the order in which they do.
+    warm_len: usize,
+    warm: [u64; MAX_PAGES],
 }
 
-static HOT: KernelCell<HotSet> = KernelCell::new(HotSet { len: 0, pages: [0; MAX_PAGES] });
+static HOT: KernelCell<HotSet> =
+    KernelCell::new(HotSet { len: 0, pages: [0; MAX_PAGES], warm_len: 0, warm: [0; MAX_PAGES] });
 
 /// Pages whose tables are written before the first of them is copied: where page tables are shadowed, writing one that
 /// the processor uses costs a trap.
@@ -93,32 +102,49 @@ pub fn note(page: u64) {
     s.record_len.set(n + 1);
 }
 
-/// Ends the recording: the pages noted and those of the hot set in force, as the message carries them.
+/// Ends the recording: the pages noted, in the order of their first writing, as the message carries them.
 pub fn recorded() -> Vec<u8> {
     let s = state();
     let first = s.record.replace(0);
     if first == 0 {
         return Vec::new();
     }
-    let mut pages: Vec<u64> = HOT.with(|hot| hot.pages[..hot.len].to_vec());
-    pages.extend(s.early.iter().take(s.early_len.get()).map(core::cell::Cell::get));
-    for n in 0..s.record_len.get() {
+    let early = s.early.iter().take(s.early_len.get()).map(core::cell::Cell::get);
+    let later = (0..s.record_len.get()).map(|n| {
         let frame = if n < PER_FRAME - 1 { first } else { phys_read(first + (PER_FRAME - 1) * 8) };
-        pages.push(phys_read(frame + n % (PER_FRAME - 1) * 8));
-    }
-    pages.sort_unstable();
-    pages.dedup();
-    pages.truncate(MAX_PAGES);
-    pages.iter().flat_map(|page| page.to_le_bytes()).collect()
+        phys_read(frame + n % (PER_FRAME - 1) * 8)
+    });
+    early.chain(later).flat_map(u64::to_le_bytes).collect()
 }
 
-/// Sets the hot set that the next snapshot carries, from the message's bytes.
+/// Sets the lists that the next snapshot carries, from the message's bytes: the hot set, a zero, and the warm list.
 pub fn set(bytes: &[u8]) {
     HOT.with(|hot| {
-        hot.len = 0;
-        for (slot, address) in hot.pages.iter_mut().zip(bytes.chunks_exact(8)) {
-            *slot = u64::from_le_bytes(address.try_into().unwrap_or_default());
-            hot.len += 1;
+        let mut pages = bytes.chunks_exact(8).map(|a| u64::from_le_bytes(a.try_into().unwrap_or_default()));
+        hot.len = fill(&mut hot.pages, pages.by_ref().take_while(|&page| page != 0));
+        hot.warm_len = fill(&mut hot.warm, pages);
+    });
+}
+
+fn fill(slots: &mut [u64], pages: impl Iterator<Item = u64>) -> usize {
+    slots.iter_mut().zip(pages).map(|(slot, page)| *slot = page).count()
+}
+
+/// After a page of the warm list was copied: copies those that were written next when the list was recorded. A program
+/// that takes the same way finds them in place.
+pub fn follow(page: u64) {
+    if is_recording() {
+        return;
+    }
+    HOT.peek(|hot| {
+        let warm = &hot.warm[..hot.warm_len.min(MAX_PAGES)];
+        let Some(at) = warm.iter().position(|&one| one == page) else { return };
+        for &next in warm[at + 1..].iter().take(FOLLOWED) {
+            if paging::is_present(next) {
+                paging::copy_ahead(next);
+            } else if !mm::is_kernel(next) {
+                mm::fill_page(next);
+            }
         }
     });
 }

@@ -567,7 +567,11 @@ pub fn handle_fault(address: u64, write: bool, fetch: bool) -> Fault {
     {
         return answer;
     }
-    MM.peek(|mm| mm.resolve(address, write, fetch))
+    let answer = MM.peek(|mm| mm.resolve(address, write, fetch));
+    if matches!(answer, Fault::Resolved) && write {
+        hotset::follow(page);
+    }
+    answer
 }
 
 /// Whether a program may read (or write) a range: the check behind every user pointer.

@@ -145,6 +145,21 @@ pub fn make_writable(address: u64) -> Result<(), OutOfFrames> {
     Ok(())
 }
 
+/// Gives a page its own writable copy before anybody writes it, if it is still the snapshot's and there is room.
+///
+/// The translation may be cached and is not flushed: until the page is written, the snapshot's frame reads the same, and a
+/// write faults once more, which finds the page writable.
+pub fn copy_ahead(page: u64) {
+    let Ok(Some(at)) = slot(page, false) else { return };
+    let old = phys_read(at);
+    if old & PRESENT == 0 || is_scratch(frame_of(old)) {
+        return;
+    }
+    let Some(gpa) = frames::alloc_dirty() else { return };
+    arch::copy_snapshot_frame(frame_of(old), gpa);
+    phys_write(at, gpa | (old & NO_EXECUTE) | WRITE | PRESENT | USER | ACCESSED | DIRTY);
+}
+
 /// The first half of `make_writable`: maps a page of a snapshot to a frame of its own, whatever that holds. Returns the
 /// snapshot's frame, which the caller copies with `arch::copy_snapshot_page` before anybody looks at the page.
 pub fn redirect(page: u64) -> Result<Option<u64>, OutOfFrames> {

@@ -12,6 +12,7 @@
 //!
 //! Before: `image`. After: `first_start`, `vm`.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use hypercell_abi::{HostFrame, KernelRequest};
@@ -38,6 +39,10 @@ pub(crate) fn memory_class(memory_bytes: u64) -> (u64, usize) {
 }
 
 const WORKLOAD: &str = include_str!("workload.py");
+/// What programs that do more do, for the pages that are copied when one of them comes along.
+const LONG_WORKLOAD: &str = include_str!("long_workload.py");
+/// Most pages in each of the kernel's two lists.
+const MAX_PAGES: usize = 1024;
 
 /// Runs before the first snapshot: after so many no run wrote a page that the one before had not.
 const AGEING_RUNS: usize = 12;
@@ -54,7 +59,7 @@ pub(crate) struct Started {
 
 /// Returns what decides a snapshot besides files and processor, as text for digests.
 pub(crate) fn engine_settings(scratch_bytes: usize) -> String {
-    let workload = hex(&Sha256::digest(WORKLOAD));
+    let workload = hex(&Sha256::digest([WORKLOAD, LONG_WORKLOAD].concat()));
     format!("abi {} scratch {scratch_bytes} workload {workload}", hypercell_abi::ABI_VERSION)
 }
 
@@ -83,7 +88,7 @@ pub(crate) fn start(
     drop(guest);
 
     report("recording a run", 0.8)?;
-    let hot_pages = record(&warmed)?;
+    let hot_pages = hot_pages(&warmed)?;
     report("taking the snapshot", 0.85)?;
     let snapshot = prepare(&warmed, &hot_pages)?;
     Ok(Started { snapshot, warm_failed })
@@ -135,15 +140,30 @@ fn age(guest: &mut Guest<Vm>) -> Result<(), ImageError> {
     }
 }
 
-/// Runs the workload in a copy and returns the pages that it wrote, as the kernel lists them.
-fn record(warmed: &VmSnapshot) -> Result<Vec<u8>, ImageError> {
+/// Returns the pages that each copy is to prepare at its start, a zero, and those that longer programs go on to write,
+/// as the kernel takes them.
+fn hot_pages(warmed: &VmSnapshot) -> Result<Vec<u8>, ImageError> {
+    let mut hot = record(warmed, WORKLOAD, RECORDED_RUNS)?;
+    hot.sort_unstable();
+    hot.dedup();
+    let mut seen: HashSet<u64> = hot.iter().copied().collect();
+    let warm = record(warmed, LONG_WORKLOAD, 1)?.into_iter().filter(|&page| seen.insert(page));
+    let pages = hot.iter().copied().take(MAX_PAGES).chain([0]).chain(warm.take(MAX_PAGES - 1));
+    Ok(pages.flat_map(u64::to_le_bytes).collect())
+}
+
+/// Runs a program in a copy and returns the addresses of the pages that it wrote, in the order of their first writing.
+fn record(warmed: &VmSnapshot, code: &str, runs: usize) -> Result<Vec<u64>, ImageError> {
     let vm = Vm::from_snapshot(warmed).map_err(ImageError::start("starting a copy"))?;
     let mut guest = Guest::new(vm, "recording a run")?;
     checkpoint(&mut guest, true, &[])?;
-    for _ in 0..RECORDED_RUNS {
-        guest.run(WORKLOAD)?;
+    for _ in 0..runs {
+        guest.run(code)?;
     }
-    checkpoint(&mut guest, false, &[])
+    let bytes = checkpoint(&mut guest, false, &[])?;
+    let addresses =
+        bytes.chunks_exact(8).filter_map(|address| Some(u64::from_le_bytes(address.try_into().ok()?)));
+    Ok(addresses.collect())
 }
 
 /// Makes the snapshot whose copies prepare those pages at once when they start.

@@ -105,7 +105,7 @@ impl<E: Engine> Guest<E> {
     pub(crate) fn ask(&mut self, frame: &Outgoing<'_>) -> Result<Answer, ImageError> {
         let mut turn = self.encode(frame)?;
         loop {
-            let reply = self.engine.enter(&turn, &mut |_| None).map_err(|error| {
+            let reply = self.engine.exchange(&turn).map_err(|error| {
                 match ImageError::start(self.stage)(error) {
                     ImageError::Start { detail, .. } => self.failed(detail),
                     other => other,
