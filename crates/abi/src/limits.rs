@@ -58,3 +58,6 @@ pub const MAX_HOT_SET_BYTES: usize = 2048 * 8;
 /// Most bytes of a turn that travel in one hypervisor call (`link`): fits the transport's buffers with room for
 /// framing.
 pub const MAX_CHUNK_BYTES: usize = 256 * 1024;
+
+/// Most bytes of a turn that the host returns from `ask` (`link`): fits one buffer of the transport with its framing.
+pub const MAX_ANSWER_BYTES: usize = 15 * 1024;

@@ -18,9 +18,6 @@ pub const CHUNK_BYTES: usize = MAX_CHUNK_BYTES;
 /// where the guest must end the call with an empty turn.
 pub const ASK_FUNCTION: &str = "ask";
 
-/// Most bytes of a turn that the host returns from it.
-pub const MAX_ANSWER_BYTES: usize = 15 * 1024;
-
 /// First byte of every call and result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tag {

@@ -38,6 +38,7 @@ tripwires! {
     limits::MAX_ARCHIVE_LINK_BYTES = 4095;
     limits::MAX_HOT_SET_BYTES = 16_384;
     limits::MAX_CHUNK_BYTES = 262_144;
+    limits::MAX_ANSWER_BYTES = 15_360;
 
     frame::FRAME_MAGIC = 0x4C45_4348;
     frame::ENTER_MAGIC = 0x4E45_4348;

@@ -12,8 +12,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hypercell_abi::limits::MAX_ANSWER_BYTES;
 use hypercell_abi::limits::MAX_MESSAGE_TEXT_BYTES;
-use hypercell_abi::link::MAX_ANSWER_BYTES;
 use hypercell_abi::message::{ToolError, ToolReply as WireReply};
 use hypercell_abi::{HostFrame, KernelRequest, RawValue};
 

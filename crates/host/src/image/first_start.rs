@@ -105,12 +105,11 @@ impl<E: Engine> Guest<E> {
     pub(crate) fn ask(&mut self, frame: &Outgoing<'_>) -> Result<Answer, ImageError> {
         let mut turn = self.encode(frame)?;
         loop {
-            let reply = self.engine.exchange(&turn).map_err(|error| {
-                match ImageError::start(self.stage)(error) {
+            let reply =
+                self.engine.exchange(&turn).map_err(|error| match ImageError::start(self.stage)(error) {
                     ImageError::Start { detail, .. } => self.failed(detail),
                     other => other,
-                }
-            })?;
+                })?;
             let incoming = self.channel.decode(&reply).map_err(|error| self.failed(error.to_string()))?;
             let next = match incoming.frame {
                 GuestFrame::Output { data, .. } => {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hypercell_host::abi::link::MAX_ANSWER_BYTES;
+use hypercell_host::abi::limits::MAX_ANSWER_BYTES;
 use hypercell_host::abi::message::OutputStream;
 use hypercell_host::abi::{FrameKind, GuestFrame, HostFrame, RawValue};
 use hypercell_host::error::{LimitKind, UsageError};
