@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import atexit
 import functools
-import inspect
 import keyword
 import os
 import threading
@@ -20,6 +19,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
+from ._calls import Calls
 from ._errors import (
     CodeLimitError,
     CodeTypeError,
@@ -39,8 +39,8 @@ from ._image import Image, default_image, native
 from ._limits import Limits
 from ._pool import Pool, default_pool
 from ._result import RunResult, result_of
-from ._tools import ArgumentError, Tool, Tools, collect_tools
-from ._worker import Job, Worker
+from ._tools import Tool, Tools, collect_tools
+from ._worker import Home, Job, Worker
 
 # The native side stops a guest at its deadline; a little later this side takes over.
 _GRACE_S = 0.05
@@ -98,18 +98,7 @@ class Sandbox:
         pool: Pool | None = None,
         on_audit: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
-        if limits is not None and not isinstance(limits, Limits):
-            raise PolicyError(f"limits must be Limits, got {type(limits).__name__}")
-        if image is not None and not isinstance(image, Image):
-            raise PolicyError(f"image must be an Image, got {type(image).__name__}")
-        if not isinstance(keep_state, bool):
-            raise PolicyError(f"keep_state must be bool, got {type(keep_state).__name__}")
-        if on_audit is not None and not callable(on_audit):
-            raise PolicyError(f"on_audit must be callable, got {type(on_audit).__name__}")
-        if pool is not None and not isinstance(pool, Pool):
-            raise PolicyError(f"pool must be a Pool, got {type(pool).__name__}")
-        if pool is not None and (prepared is not None or image not in (None, pool.image)):
-            raise PolicyError("pool brings its own image and prepared VMs; give it alone")
+        check_options(limits, image, keep_state, prepared, pool, on_audit)
         self._tools: dict[str, Tool] = collect_tools(tools)
         self._limits = limits if limits is not None else Limits()
         self._keep_state = keep_state
@@ -175,9 +164,7 @@ class Sandbox:
             SandboxPoisonedError: `keep_state` is set and the last run lost the state.
             SandboxUnavailableError: No VM can be started.
         """
-        self._check_code(code)
-        _check_filename(filename)
-        given = _checked_inputs(inputs)
+        given = checked_inputs(self._limits, code, inputs, filename)
         if not self._running.acquire(blocking=False):
             raise SandboxBusyError("this sandbox runs something already; use one sandbox for each thread")
         try:
@@ -236,25 +223,6 @@ class Sandbox:
         state = "closed" if self._closed else "running" if self._running.locked() else "ready"
         return f"<hypercell.Sandbox {state}, tools {list(self._tools)}>"
 
-    def _check_code(self, code: str) -> None:
-        if not isinstance(code, str):
-            raise CodeTypeError(f"code must be str, got {type(code).__name__}")
-        if "\0" in code:
-            raise PolicyError(f"code holds a NUL character at position {code.index(chr(0))}")
-        try:
-            used = len(code.encode())
-        except UnicodeEncodeError as error:
-            raise PolicyError(f"code holds a lone surrogate at position {error.start}") from None
-        maximum = self._limits.code_bytes
-        if used > maximum:
-            raise CodeLimitError(
-                f"code of {used} bytes exceeds code_bytes, which is {maximum}",
-                limit="code_bytes",
-                used=used,
-                maximum=maximum,
-                unit="bytes",
-            )
-
     def _check_usable(self) -> None:
         if self._closed:
             raise SandboxClosedError("the sandbox is closed")
@@ -270,19 +238,11 @@ class Sandbox:
 
     def _run(self, code: str, filename: str, inputs: dict[str, Any]) -> RunResult:
         started = time.monotonic()
-        wall_time_s = self._limits.wall_time_s
-        deadline = None if wall_time_s is None else started + wall_time_s
-        guest = self._native
-        job = Job(
-            lambda job: guest.start(code, filename, inputs, functools.partial(self._answer, job)), deadline
-        )
-        self._job = job
-        # From here on `close` finds the job; whoever closed before is found here.
-        self._check_usable()
+        job = self._new_job(code, filename, inputs)
         worker = self._ready_worker()
         try:
             worker.submit(job)
-            self._wait(job, deadline)
+            self._wait(job, job.deadline)
         except BaseException:
             self._end(job, _CALLER_LEFT)
             self._lose("the run was interrupted")
@@ -291,6 +251,30 @@ class Sandbox:
             if self._closed:
                 self._drop_worker()
         return self._outcome(job, time.monotonic() - started)
+
+    def _new_job(
+        self,
+        code: str,
+        filename: str,
+        inputs: dict[str, Any],
+        *,
+        home: Home | None = None,
+        on_wake: Callable[[], None] | None = None,
+    ) -> Job:
+        """Makes the job of a run, which `close` and `cancel` find from now on."""
+        wall_time_s = self._limits.wall_time_s
+        deadline = None if wall_time_s is None else time.monotonic() + wall_time_s
+        work = functools.partial(self._drive, self._native, code, filename, inputs)
+        job = self._job = Job(work, deadline, home=home, on_wake=on_wake)
+        # Whoever closed before `close` could find the job is found here.
+        self._check_usable()
+        return job
+
+    def _forget_job(self, job: Job) -> None:
+        if self._job is job:
+            self._job = None
+        if self._closed:
+            self._drop_worker()
 
     def _wait(self, job: Job, deadline: float | None) -> None:
         """Waits until the job is done or left behind."""
@@ -393,7 +377,15 @@ class Sandbox:
         if worker is not None:
             worker.stop(join_s)
 
-    def _answer(self, job: Job, call: Any) -> tuple[Any, ...]:
+    def _drive(self, guest: Any, code: str, filename: str, inputs: dict[str, Any], job: Job) -> Any:
+        """Takes a run to its end, with the tools that it calls. Runs on the worker."""
+        calls = Calls(job, self._tools)
+        try:
+            return guest.start(code, filename, inputs, functools.partial(self._answer, job, calls))
+        finally:
+            calls.end()
+
+    def _answer(self, job: Job, calls: Calls, call: Any) -> tuple[Any, ...]:
         """Runs a tool and returns what the guest gets: `(value,)`, or type and message of an exception.
 
         The native module calls this on the worker, in the middle of a run; what it raises ends the run.
@@ -402,23 +394,9 @@ class Sandbox:
             # Stopped before the guest's first turn could be interrupted: now it can.
             self._native.interrupt(job.stop_reason or _CANCELLED)
             return ("RunCancelledError", "the run was stopped")
-        answer: tuple[Any, ...]
-        try:
-            answer = (self._call_tool(job, call),)
-        except ArgumentError as error:
-            answer = ("ArgumentError", _text_of(error))
-        except BaseException as error:
-            if not isinstance(error, Exception) and not _is_cancellation(error):
-                job.leave_tool()
-                raise
-            answer = (type(error).__name__, _text_of(error))
+        answer = calls.call(call)
         job.leave_tool()
-        return answer
-
-    def _call_tool(self, job: Job, call: Any) -> Any:
-        tool = self._tools[call.name]
-        returned = tool.function(**tool.bind(call.args))
-        return job.run_async(returned) if inspect.isawaitable(returned) else returned
+        return answer.for_guest()
 
     def _end_with_process(self) -> None:
         """Gets the worker out of the guest: a thread that comes back after Python's end would crash the process."""
@@ -439,14 +417,41 @@ class Sandbox:
         self._job = self._worker = None
 
 
-def _check_filename(filename: str) -> None:
+def check_options(
+    limits: object, image: object, keep_state: object, prepared: object, pool: object, on_audit: object
+) -> None:
+    """Checks what a sandbox is made with.
+
+    Raises:
+        PolicyError: An option is of the wrong type, or excludes another one.
+    """
+    if limits is not None and not isinstance(limits, Limits):
+        raise PolicyError(f"limits must be Limits, got {type(limits).__name__}")
+    if image is not None and not isinstance(image, Image):
+        raise PolicyError(f"image must be an Image, got {type(image).__name__}")
+    if not isinstance(keep_state, bool):
+        raise PolicyError(f"keep_state must be bool, got {type(keep_state).__name__}")
+    if on_audit is not None and not callable(on_audit):
+        raise PolicyError(f"on_audit must be callable, got {type(on_audit).__name__}")
+    if pool is not None and not isinstance(pool, Pool):
+        raise PolicyError(f"pool must be a Pool, got {type(pool).__name__}")
+    if pool is not None and (prepared is not None or image not in (None, pool.image)):
+        raise PolicyError("pool brings its own image and prepared VMs; give it alone")
+
+
+def checked_inputs(
+    limits: Limits, code: str, inputs: Mapping[str, Any] | None, filename: str
+) -> dict[str, Any]:
+    """Checks the arguments of `run` and returns a copy of the inputs.
+
+    Raises:
+        PolicyError: One of them cannot be.
+    """
+    _check_code(code, limits.code_bytes)
     if not isinstance(filename, str):
         raise PolicyError(f"filename must be str, got {type(filename).__name__}")
     if "\0" in filename:
         raise PolicyError(f"filename {filename!r} holds a NUL character")
-
-
-def _checked_inputs(inputs: Mapping[str, Any] | None) -> dict[str, Any]:
     if inputs is None:
         return {}
     if not isinstance(inputs, Mapping):
@@ -457,16 +462,23 @@ def _checked_inputs(inputs: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(inputs)
 
 
-def _is_cancellation(error: BaseException) -> bool:
-    """Whether an async tool was cancelled, by itself or by the end of its run, which is a failure like any other."""
-    return type(error).__name__ == "CancelledError" and type(error).__module__.startswith("asyncio")
-
-
-def _text_of(error: BaseException) -> str:
+def _check_code(code: str, maximum: int) -> None:
+    if not isinstance(code, str):
+        raise CodeTypeError(f"code must be str, got {type(code).__name__}")
+    if "\0" in code:
+        raise PolicyError(f"code holds a NUL character at position {code.index(chr(0))}")
     try:
-        return str(error)
-    except Exception:
-        return f"<{type(error).__name__} whose text cannot be had>"
+        used = len(code.encode())
+    except UnicodeEncodeError as error:
+        raise PolicyError(f"code holds a lone surrogate at position {error.start}") from None
+    if used > maximum:
+        raise CodeLimitError(
+            f"code of {used} bytes exceeds code_bytes, which is {maximum}",
+            limit="code_bytes",
+            used=used,
+            maximum=maximum,
+            unit="bytes",
+        )
 
 
 # Sandboxes whose runs must end with the process, and which a forked child has to repair.

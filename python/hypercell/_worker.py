@@ -6,7 +6,7 @@ its thread, a daemon, and the sandbox goes on with another.
 A job is in the guest, in a tool, or done. It changes between them under one lock, so that exactly one side goes on
 after it was left behind: a job left in a tool never touches the guest again.
 
-Before: `_sandbox`, on the caller's thread. After: the native module and the tools, on the worker's.
+Before: `_sandbox`, on the caller's thread. After: the native module and `_calls`, on the worker's.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
 
 # How long a cancelled async tool may take to clean up before it is left behind.
-_CLEANUP_S = 0.25
+CLEANUP_S = 0.25
 
 
 class LeftBehind(BaseException):
@@ -35,18 +35,34 @@ class LeftBehind(BaseException):
 class Job:
     """One run on the worker: its phase, its outcome, and the way to stop it from other threads."""
 
-    def __init__(self, work: Callable[[Job], Any], deadline: float | None = None) -> None:
-        """Prepares work that is to be over at a time of the monotonic clock, in seconds; `None` is never."""
+    def __init__(
+        self,
+        work: Callable[[Job], Any],
+        deadline: float | None = None,
+        *,
+        home: Home | None = None,
+        on_wake: Callable[[], None] | None = None,
+    ) -> None:
+        """Prepares work.
+
+        Args:
+            work: What the worker calls with this job.
+            deadline: When it is to be over, in seconds of the monotonic clock; `None` is never.
+            home: Where async tools run; on the worker unless given.
+            on_wake: Called on any thread whenever `wait` would return; it must not block.
+        """
         self._work = work
-        self._deadline = deadline
-        self._context = contextvars.copy_context()
+        self._on_wake = on_wake
         self._guard = threading.Lock()
         self._wake = threading.Lock()
         self._wake.acquire()
-        self._loop: Loop | None = None
-        self._task: asyncio.Task[Any] | None = None
-        self._cancelled_at = 0.0
+        self._cancel: Callable[[], None] | None = None
         self._is_abandoned = False
+        self.deadline = deadline
+        self.context = contextvars.copy_context()
+        self.home = home
+        # When somebody first asked it to stop while its tools could be cancelled; 0 is not yet.
+        self.cancelled_at = 0.0
         self.is_done = False
         self.value: Any = None
         self.error: BaseException | None = None
@@ -74,7 +90,7 @@ class Job:
         with self._guard:
             if self.stop_reason is None:
                 self.stop_reason = reason
-            self._cancel_task()
+            self._cancel_tools()
             self._notify()
 
     def abandon(self, *, at_all_costs: bool = False) -> bool:
@@ -89,10 +105,12 @@ class Job:
             if not at_all_costs:
                 if self.tool is None:
                     return False
-                if self._task is not None and time.monotonic() < self._cancelled_at + _CLEANUP_S:
+                if self._cancel is not None and time.monotonic() < self.cancelled_at + CLEANUP_S:
                     return False
             self.blamed_tool = self.tool
             self._is_abandoned = True
+            if self.home is not None:
+                self.home.wake()
             return True
 
     def enter_tool(self, name: str) -> bool:
@@ -118,23 +136,34 @@ class Job:
         with self._guard:
             if self._is_abandoned:
                 raise LeftBehind
-            is_late = self._deadline is not None and time.monotonic() >= self._deadline
+            is_late = self.deadline is not None and time.monotonic() >= self.deadline
             if is_late or self.stop_reason is not None:
                 self.blamed_tool = self.tool
-            self.tool = None
+            self.tool = self._cancel = None
 
-    def run_async(self, awaitable: Awaitable[Any]) -> Any:
-        """Runs an awaitable on the worker's event loop; `stop` cancels it. Called by the worker."""
-        if self._loop is None:
-            raise RuntimeError("only the worker of a job waits for its tools")
-        return self._loop.run(self._await(awaitable))
+    def on_stop(self, cancel: Callable[[], None]) -> None:
+        """Says how to cancel the tool that runs, until `leave_tool`. Called by the worker.
+
+        Args:
+            cancel: Called on any thread, at once if the job was stopped already; it must not block.
+        """
+        with self._guard:
+            self._cancel = cancel
+            if self.stop_reason is not None:
+                self._cancel_tools()
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits for the job any more."""
+        return self._is_abandoned
 
     def execute(self, loop: Loop) -> None:
         """Does the work in the context of the thread that asked for it. Called by the worker."""
-        self._loop = loop
+        if self.home is None:
+            self.home = loop
         value, error = None, None
         try:
-            value = self._context.run(self._work, self)
+            value = self.context.run(self._work, self)
         except BaseException as raised:
             error = raised
         with self._guard:
@@ -144,29 +173,16 @@ class Job:
         # The error's traceback holds this frame: with these it would be a cycle.
         del value, error
 
-    async def _await(self, awaitable: Awaitable[Any]) -> Any:
-        import asyncio
-
-        with self._guard:
-            self._task = asyncio.current_task()
-            if self.stop_reason is not None:
-                self._cancel_task()
-        try:
-            return await awaitable
-        finally:
-            with self._guard:
-                self._task = None
-
-    def _cancel_task(self) -> None:
-        if self._task is not None and not self._cancelled_at:
-            self._cancelled_at = time.monotonic()
-            # The loop is closed if the task's thread ended meanwhile.
-            with contextlib.suppress(RuntimeError):
-                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+    def _cancel_tools(self) -> None:
+        if self._cancel is not None and not self.cancelled_at:
+            self.cancelled_at = time.monotonic()
+            self._cancel()
 
     def _notify(self) -> None:
         if self._wake.locked():
             self._wake.release()
+        if self._on_wake is not None:
+            self._on_wake()
 
 
 class Worker:
@@ -198,20 +214,92 @@ class Worker:
             self._thread.join(join_s)
 
 
-class Loop:
-    """The event loop of a worker's async tools, made when the first one runs. Used on the worker's thread only."""
+class Home:
+    """Where the async tools of a job run, and how its worker waits for them."""
 
     def __init__(self) -> None:
+        self._woken = threading.Lock()
+        self._woken.acquire()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing that was posted will ever run."""
+        return False
+
+    def post(self, function: Callable[..., object], *arguments: object, context: contextvars.Context) -> None:
+        """Calls a function on the event loop soon, from any thread.
+
+        Raises:
+            RuntimeError: The loop is closed.
+        """
+        raise NotImplementedError
+
+    def wake(self) -> None:
+        """Ends the wait that is going on, or else the next one, from any thread."""
+        # Another thread may have been faster, which does the same.
+        with contextlib.suppress(RuntimeError):
+            self._woken.release()
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Waits on the worker until somebody wakes it; may return earlier for no reason.
+
+        Args:
+            timeout_s: Longest wait in seconds; `None` is for ever.
+        """
+        self._woken.acquire(timeout=-1 if timeout_s is None else max(0.0, timeout_s))
+
+
+class Loop(Home):
+    """The event loop of a worker, made when its first async tool runs. It runs while the worker waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._making = threading.Lock()
+        self._is_waiting = False
 
-    def run(self, awaited: Coroutine[Any, Any, Any]) -> Any:
-        """Runs a coroutine to its end."""
-        if self._loop is None:
-            # Here, so that sandboxes without async tools do not pay for the import.
-            import asyncio
+    def post(self, function: Callable[..., object], *arguments: object, context: contextvars.Context) -> None:
+        """Calls a function on the event loop when the worker next waits."""
+        with self._making:
+            if self._loop is None:
+                # Here, so that sandboxes without async tools do not pay for the import.
+                import asyncio
 
-            self._loop = asyncio.new_event_loop()
-        return self._loop.run_until_complete(awaited)
+                self._loop = asyncio.new_event_loop()
+                # The worker may wait without a loop, for a sync tool that turned out to return an awaitable.
+                self.wake()
+        self._loop.call_soon_threadsafe(function, *arguments, context=context)
+
+    def wake(self) -> None:
+        """Ends the wait that is going on, or else the next one, from any thread."""
+        super().wake()
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._end_wait, loop)
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Runs the event loop, if there is one, until somebody wakes the worker."""
+        loop = self._loop
+        if loop is None:
+            super().wait(timeout_s)
+            return
+        # Whoever wakes releases the lock first and stops the loop then, so that none is missed.
+        if not self._woken.acquire(blocking=False):
+            timer = None if timeout_s is None else loop.call_later(max(0.0, timeout_s), loop.stop)
+            self._is_waiting = True
+            try:
+                loop.run_forever()
+            finally:
+                self._is_waiting = False
+                if timer is not None:
+                    timer.cancel()
+            self._woken.acquire(blocking=False)
+
+    def _end_wait(self, loop: asyncio.AbstractEventLoop) -> None:
+        # One that comes late must not stop the loop while it does something else.
+        if self._is_waiting:
+            loop.stop()
 
     def close(self) -> None:
         """Closes the loop as `asyncio.run` does: what tools left running in it is cancelled."""
