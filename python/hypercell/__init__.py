@@ -5,9 +5,11 @@ Example:
         result = box.run("len(list_users())")
         print(result.value, result.stdout)
 
-`Sandbox` is where to begin. Everything public is here; modules whose names begin with an underscore are not.
+`Sandbox` is where to begin, or `AsyncSandbox` with asyncio. Everything public is here; modules whose names begin with
+an underscore are not.
 """
 
+from ._async import AsyncSandbox
 from ._errors import (
     CodeLimitError,
     CodeTypeError,
@@ -38,6 +40,7 @@ from ._tools import Tool
 from ._version import __version__
 
 __all__ = [
+    "AsyncSandbox",
     "CodeLimitError",
     "CodeTypeError",
     "GuestCodeError",

@@ -43,7 +43,7 @@ from ._tools import Tool, Tools, collect_tools
 from ._worker import Home, Job, Worker
 
 # The native side stops a guest at its deadline; a little later this side takes over.
-_GRACE_S = 0.05
+GRACE_S = 0.05
 # How long an interrupted guest may take to stop before its thread is left behind, and how often it is interrupted.
 _STOP_S = 2.0
 _REPEAT_S = 0.02
@@ -52,10 +52,10 @@ _LOOK_S = 0.2
 # How long `close` waits for an idle worker to end.
 _JOIN_S = 0.2
 
-_TIME_IS_OVER = "the wall time is over"
+TIME_IS_OVER = "the wall time is over"
 _CANCELLED = "cancelled by the caller"
 _CLOSED = "the sandbox was closed"
-_CALLER_LEFT = "the caller was interrupted"
+CALLER_LEFT = "the caller was interrupted"
 _EXITING = "the process ends"
 
 
@@ -244,7 +244,7 @@ class Sandbox:
             worker.submit(job)
             self._wait(job, job.deadline)
         except BaseException:
-            self._end(job, _CALLER_LEFT)
+            self._end(job, CALLER_LEFT)
             self._lose("the run was interrupted")
             raise
         finally:
@@ -285,9 +285,9 @@ class Sandbox:
             if job.stop_reason is None:
                 if deadline is None or time.monotonic() < deadline:
                     continue
-                if job.tool is None and job.wait(_GRACE_S):
+                if job.tool is None and job.wait(GRACE_S):
                     return
-            self._end(job, _TIME_IS_OVER)
+            self._end(job, TIME_IS_OVER)
             return
 
     def _end(self, job: Job, reason: str) -> None:
@@ -338,7 +338,7 @@ class Sandbox:
         """Returns the error of a job that this side stopped."""
         if job.stop_reason == _CLOSED:
             return SandboxClosedError("the sandbox was closed while it ran something")
-        if job.stop_reason != _TIME_IS_OVER:
+        if job.stop_reason != TIME_IS_OVER:
             return RunCancelledError(f"the run was cancelled: {job.stop_reason}")
         maximum = self._limits.wall_time_s or 0.0
         return TimeLimitError(

@@ -1,0 +1,276 @@
+"""The sandbox for asyncio: `Sandbox`, awaited.
+
+A run goes on its sandbox's worker thread, as always; here a task waits for it. Async tools run on the event loop of
+that task. Guarantees: the loop never waits for a VM, a lock or a file; what must block (making the image, ending a
+guest that does not stop, dropping a VM) has a thread of its own meanwhile.
+
+Before: the caller. After: `_sandbox`, on other threads.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ._errors import SandboxBusyError, SandboxClosedError
+from ._image import Image
+from ._limits import Limits
+from ._pool import Pool
+from ._result import RunResult
+from ._sandbox import CALLER_LEFT, GRACE_S, TIME_IS_OVER, Sandbox, check_options, checked_inputs
+from ._tools import Tools, collect_tools
+
+# `_loop` brings asyncio, which takes longer to import than all of this package; whoever awaits has it already.
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from ._loop import Bell
+    from ._worker import Job
+
+
+class AsyncSandbox:
+    """Runs Python in a fresh micro-VM, as `Sandbox` does, for callers on an event loop.
+
+    Many sandboxes run at once on one loop, each one run at a time. The loop is never blocked. Cancelling the task that
+    awaits `run`, or a timeout around it, stops the guest and the tools; the sandbox is then ready for the next run.
+
+        async with AsyncSandbox(tools=[fetch]) as box:
+            result = await box.run("[fetch(page=n) for n in range(3)]")
+
+    Args:
+        tools: As for `Sandbox`. Async tools run on the event loop of whoever awaits `run`, with the context variables
+            of that task; sync ones on a thread of the sandbox.
+        limits: Ceilings for each run; `Limits()` unless given.
+        image: The interpreter to run; this one, without packages, unless given.
+        keep_state: Whether globals stay from run to run, until `reset()`.
+        prepared, pool: As for `Sandbox`.
+        on_audit: Called with a dict for each decision, on a thread of the sandbox.
+
+    Raises:
+        PolicyError: A tool or an option cannot be.
+    """
+
+    def __init__(
+        self,
+        tools: Tools = (),
+        *,
+        limits: Limits | None = None,
+        image: Image | None = None,
+        keep_state: bool = False,
+        prepared: int | None = None,
+        pool: Pool | None = None,
+        on_audit: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        check_options(limits, image, keep_state, prepared, pool, on_audit)
+        collected = collect_tools(tools)
+        self._names = list(collected)
+        self._limits = limits if limits is not None else Limits()
+        self._make = functools.partial(
+            Sandbox,
+            collected,
+            limits=self._limits,
+            image=image,
+            keep_state=keep_state,
+            prepared=prepared,
+            pool=pool,
+            on_audit=on_audit,
+        )
+        self._box: Sandbox | None = None
+        self._opening: Future[Sandbox] | None = None
+        self._running = threading.Lock()
+        self._guard = threading.Lock()
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether `aclose()` was called."""
+        return self._closed
+
+    async def run(
+        self, code: str, *, inputs: Mapping[str, Any] | None = None, filename: str = "<code>"
+    ) -> RunResult:
+        """Runs code to its end and returns what it ended with.
+
+        The first run makes the sandbox ready, unless `async with` did. What a tool raises beyond `Exception` stops the
+        run and is raised here.
+
+        Args:
+            code: Python source.
+            inputs: Global names that the code finds set, and their values; none unless given.
+            filename: What tracebacks call the code.
+
+        Returns:
+            Value, output and, if the code raised, its error: an exception of the code is not raised here.
+
+        Raises:
+            CancelledError: The awaiting task was cancelled; the guest is stopped by then.
+            PolicyError, ValueNotSendableError, LimitError, GuestCrashError, ProtocolError, RunCancelledError,
+            SandboxBusyError, SandboxClosedError, SandboxPoisonedError, SandboxUnavailableError, ImageError: As for
+                `Sandbox` and `Sandbox.run`.
+        """
+        given = checked_inputs(self._limits, code, inputs, filename)
+        hold = self._acquire("run")
+        try:
+            box = await self._open()
+            return await self._run(box, code, filename, given, hold)
+        finally:
+            hold.release()
+
+    async def reset(self) -> None:
+        """Drops kept state; the next run starts as the image does.
+
+        Raises:
+            SandboxClosedError: The sandbox is closed.
+            SandboxBusyError: Something runs in it.
+        """
+        from ._loop import in_thread
+
+        hold = self._acquire("reset")
+        try:
+            box = self._box
+            if box is not None:
+                await in_thread(box.reset)
+        finally:
+            hold.release()
+
+    def cancel(self) -> bool:
+        """Stops the run that is going on, from any thread; `run` then raises `RunCancelledError`.
+
+        Returns:
+            Whether a run was going on. One that ends at this moment may still return its result.
+        """
+        box = self._box
+        return box is not None and box.cancel()
+
+    async def aclose(self) -> None:
+        """Ends the sandbox and any run in it, which then raises `SandboxClosedError`. May be called again."""
+        from ._loop import in_thread
+
+        self._closed = True
+        box = self._box
+        if box is not None:
+            await in_thread(box.close)
+
+    async def __aenter__(self) -> AsyncSandbox:
+        if self._closed:
+            raise SandboxClosedError("the sandbox is closed")
+        await self._open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "running" if self._running.locked() else "ready"
+        return f"<hypercell.AsyncSandbox {state}, tools {self._names}>"
+
+    def _acquire(self, what: str) -> _Hold:
+        if self._closed:
+            raise SandboxClosedError("the sandbox is closed")
+        if not self._running.acquire(blocking=False):
+            advice = "use one sandbox for each task" if what == "run" else "it cannot be reset now"
+            raise SandboxBusyError(f"this sandbox runs something already; {advice}")
+        return _Hold(self._running)
+
+    async def _open(self) -> Sandbox:
+        """Returns the sandbox below, which is made first if need be; whoever waits may be cancelled meanwhile."""
+        from ._loop import outcome_of, start_thread
+
+        if self._box is not None:
+            return self._box
+        with self._guard:
+            opening = self._opening
+            if opening is None or (opening.done() and self._box is None):
+                opening = self._opening = start_thread(self._make_box)
+        return await outcome_of(opening)
+
+    def _make_box(self) -> Sandbox:
+        box = self._make()
+        self._box = box
+        if self._closed:
+            box.close()
+        return box
+
+    async def _run(
+        self, box: Sandbox, code: str, filename: str, inputs: dict[str, Any], hold: _Hold
+    ) -> RunResult:
+        from ._loop import Bell, CallerLoop
+
+        bell = Bell()
+        started = time.monotonic()
+        job = box._new_job(code, filename, inputs, home=CallerLoop(), on_wake=bell.ringer)
+        hold.on_release = functools.partial(box._forget_job, job)
+        try:
+            box._ready_worker().submit(job)
+            is_done = await _is_done_in_time(job, bell)
+        except BaseException as error:
+            await _end(box, job, CALLER_LEFT, hold, is_awaited=not isinstance(error, GeneratorExit))
+            raise
+        if not is_done:
+            await _end(box, job, TIME_IS_OVER, hold)
+        return box._outcome(job, time.monotonic() - started)
+
+
+class _Hold:
+    """The right to use a sandbox. It may outlive the task that took it, until the guest has stopped."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self.on_release: Callable[[], None] | None = None
+        self.is_passed_on = False
+
+    def release(self) -> None:
+        """Gives the sandbox back, unless that was passed on."""
+        if not self.is_passed_on:
+            self._give_back()
+
+    def release_after(self, ending: Future[None]) -> None:
+        """Gives the sandbox back when something has ended, on whatever thread that happens."""
+        self.is_passed_on = True
+        ending.add_done_callback(lambda _: self._give_back())
+
+    def _give_back(self) -> None:
+        if self.on_release is not None:
+            self.on_release()
+        self._lock.release()
+
+
+async def _is_done_in_time(job: Job, bell: Bell) -> bool:
+    """Waits for the end of a job; returns False if it has to be ended."""
+    while not job.is_done:
+        if job.stop_reason is not None:
+            return False
+        left = None if job.deadline is None else job.deadline - time.monotonic()
+        if left is not None and left <= 0:
+            if job.tool is None:
+                # The native side stops a guest at its deadline.
+                await bell.wait(GRACE_S)
+            return job.is_done
+        await bell.wait(left)
+    return True
+
+
+async def _end(box: Sandbox, job: Job, reason: str, hold: _Hold, *, is_awaited: bool = True) -> None:
+    """Ends a job on another thread. That gives the sandbox back if nobody waits for it any more."""
+    from ._loop import outcome_of, start_thread
+
+    if reason == CALLER_LEFT:
+        box._lose("the run was interrupted")
+    try:
+        ending = start_thread(functools.partial(box._end, job, reason))
+    except RuntimeError:
+        return  # no thread starts any more while the process ends, and what is left of the run ends with it
+    if not is_awaited:
+        hold.release_after(ending)
+        return
+    try:
+        await outcome_of(ending)
+    except BaseException:
+        hold.release_after(ending)
+        raise
