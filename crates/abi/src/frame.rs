@@ -103,6 +103,8 @@ frame_kinds! {
     Warm = 0x0004, HostToProgram;
     /// Drop kept globals.
     Reset = 0x0005, HostToProgram;
+    /// Results of some of the calls in flight.
+    ToolReplies = 0x0006, HostToProgram;
     /// First turn ever: load a program.
     Boot = 0x0081, HostToKernel;
     /// Come to a state that can be captured.
@@ -119,6 +121,8 @@ frame_kinds! {
     RunDone = 0x0104, ProgramToHost;
     /// Modules are imported.
     Warmed = 0x0105, ProgramToHost;
+    /// New calls, and a wait for the result of any in flight.
+    ToolWait = 0x0106, ProgramToHost;
     /// Nothing to do for a while.
     Sleep = 0x0181, KernelToHost;
     /// The kernel gave up; the VM is dead.

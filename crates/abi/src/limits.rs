@@ -30,6 +30,11 @@ pub const MAX_TOOL_NAME_BYTES: usize = 128;
 /// Tools offered to one run.
 pub const MAX_TOOLS: usize = 1024;
 
+/// Calls of ToolWait that have no reply yet, and so calls, cancellations and replies in one frame. Their arguments count
+/// as one value, for its bytes and its items. Enough for every page of a long list at once, few enough that their tasks
+/// on the host cost little.
+pub const MAX_CALLS_IN_FLIGHT: usize = 1024;
+
 /// UTF-8 bytes of the code of one run.
 pub const MAX_CODE_BYTES: usize = 1024 * 1024;
 

@@ -10,9 +10,11 @@ use crate::error::WireError;
 use crate::fields::Reader;
 use crate::limits::MAX_MESSAGE_TEXT_BYTES;
 
+mod calls;
 mod guest;
 mod host;
 
+pub use calls::ToolWait;
 pub use guest::{Exited, GuestFrame, OutputStream, RunDone, RunError, ToolCall};
 pub use host::{HostFrame, KernelRequest, RunRequest, ToolError, ToolReply};
 

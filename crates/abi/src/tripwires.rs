@@ -29,6 +29,7 @@ tripwires! {
     limits::MAX_INT_BYTES = 65_536;
     limits::MAX_TOOL_NAME_BYTES = 128;
     limits::MAX_TOOLS = 1024;
+    limits::MAX_CALLS_IN_FLIGHT = 1024;
     limits::MAX_CODE_BYTES = 1_048_576;
     limits::MAX_OUTPUT_CHUNK_BYTES = 65_536;
     limits::MAX_MESSAGE_TEXT_BYTES = 65_536;
@@ -87,6 +88,7 @@ kind_tripwires! {
     OutputAck = 0x0003;
     Warm = 0x0004;
     Reset = 0x0005;
+    ToolReplies = 0x0006;
     Boot = 0x0081;
     Checkpoint = 0x0082;
     Resume = 0x0083;
@@ -95,6 +97,7 @@ kind_tripwires! {
     ToolCall = 0x0103;
     RunDone = 0x0104;
     Warmed = 0x0105;
+    ToolWait = 0x0106;
     Sleep = 0x0181;
     Abort = 0x0182;
     Checkpointed = 0x0183;
@@ -112,6 +115,6 @@ const _: () = assert!(
 );
 
 const _: () = assert!(
-    frame::FrameKind::ALL.len() == 17,
+    frame::FrameKind::ALL.len() == 19,
     "a frame kind was added or removed: this changes the wire, see \"Version\" in docs/abi.md"
 );

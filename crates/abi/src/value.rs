@@ -76,6 +76,13 @@ impl<'a> RawValue<'a> {
     pub fn as_bytes(self) -> &'a [u8] {
         self.0
     }
+
+    /// Counts the data items, by walking the value again.
+    #[must_use]
+    pub fn item_count(self) -> usize {
+        // It was walked without an error before.
+        measure(self.0).map_or(0, |(_, items)| items)
+    }
 }
 
 /// Values under names: the inputs of a run, or the arguments of a tool call.
@@ -186,6 +193,11 @@ fn read_pair(bytes: &[u8], offset: usize) -> Result<(&str, RawValue<'_>, usize),
 /// [`WireError::UnknownTag`], [`WireError::TagContent`], [`WireError::UnknownSimple`], or a limit:
 /// [`WireError::ValueTooLong`], [`WireError::ValueTooDeep`], [`WireError::TooManyItems`], [`WireError::IntTooLong`].
 pub fn value_len(input: &[u8]) -> Result<usize, WireError> {
+    measure(input).map(|(len, _)| len)
+}
+
+/// Returns length and data items of the value at the start of `input`.
+fn measure(input: &[u8]) -> Result<(usize, usize), WireError> {
     let mut open = OpenContainers { left: [0; MAX_VALUE_DEPTH], depth: 0 };
     let mut items = 0usize;
     let mut tag = None;
@@ -223,7 +235,7 @@ pub fn value_len(input: &[u8]) -> Result<usize, WireError> {
         }
         offset = end;
         if !open.expects_item() {
-            return Ok(offset);
+            return Ok((offset, items));
         }
     }
 }

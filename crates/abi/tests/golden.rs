@@ -36,7 +36,7 @@ fn goldens() -> Vec<Golden> {
     let ready = frame(FrameKind::Ready, &from_hex("a2 66 707974686f6e 61 33 64 696d706c 61 63"));
     add(Form::Frame, false, "frame_other_magic", patched(&ready, 0, &[0]));
     add(Form::Frame, false, "frame_other_version", patched(&ready, 4, &[2]));
-    add(Form::Frame, false, "frame_unknown_kind", patched(&ready, 6, &[6, 1]));
+    add(Form::Frame, false, "frame_unknown_kind", patched(&ready, 6, &[7, 1]));
     add(Form::Frame, false, "frame_longer_than_header_says", [&ready[..], &[0]].concat());
     add(Form::Frame, false, "frame_shorter_than_header_says", ready[..ready.len() - 1].to_vec());
     let over_cap = u32::try_from(MAX_FRAME_BYTES - 15).unwrap();
@@ -69,6 +69,28 @@ fn goldens() -> Vec<Golden> {
             FrameKind::RunDone,
             "a2 65 76616c7565 f6 63 657272 a4 64 74797065 60 63 6d7367 60 62 7462 60 64 6c696e65 f6",
         ),
+        (
+            "tool_wait_call_without_id",
+            FrameKind::ToolWait,
+            "a3 65 63616c6c73 81 a2 64 6e616d65 61 66 64 61726773 a0 66 63616e63656c 80 67 74696d656f7574 f6",
+        ),
+        (
+            "tool_wait_cancels_a_text",
+            FrameKind::ToolWait,
+            "a3 65 63616c6c73 80 66 63616e63656c 81 60 67 74696d656f7574 f6",
+        ),
+        (
+            "tool_wait_claims_2_64_calls",
+            FrameKind::ToolWait,
+            "a3 66 63616e63656c 80 67 74696d656f7574 f6 65 63616c6c73 9b ffffffffffffffff",
+        ),
+        (
+            "tool_wait_negative_timeout",
+            FrameKind::ToolWait,
+            "a3 65 63616c6c73 80 66 63616e63656c 80 67 74696d656f7574 20",
+        ),
+        ("tool_wait_without_timeout", FrameKind::ToolWait, "a2 65 63616c6c73 80 66 63616e63656c 80"),
+        ("tool_replies_of_nothing", FrameKind::ToolReplies, "a1 67 7265706c696573 81 a1 62 6964 01"),
         ("tool_reply_without_outcome", FrameKind::ToolReply, "a1 62 6964 01"),
         ("warmed_claims_2_32_modules", FrameKind::Warmed, "a1 66 6661696c6564 9b 0000000100000000"),
     ];

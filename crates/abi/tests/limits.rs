@@ -5,7 +5,7 @@ mod common;
 use common::{SEQ, frame};
 use hypercell_abi::cbor::{Major, write_bytes, write_head, write_text};
 use hypercell_abi::limits::*;
-use hypercell_abi::message::{OutputStream, RunDone, RunError, RunRequest, ToolCall};
+use hypercell_abi::message::{OutputStream, RunDone, RunError, RunRequest, ToolCall, ToolReply, ToolWait};
 use hypercell_abi::{
     FrameHeader, FrameKind, GuestFrame, HostFrame, KernelRequest, NamedValues, RawValue, WireError,
 };
@@ -130,6 +130,37 @@ fn tool_lists_pass_at_1024_and_not_at_1025() {
     host_round_trip(&with(MAX_TOOLS)).unwrap();
     let error = host_round_trip(&with(MAX_TOOLS + 1)).unwrap_err();
     assert_eq!(error.to_string(), "tools with 1025 entries exceeds 1024");
+}
+
+#[test]
+fn calls_and_cancellations_and_replies_pass_at_1024_and_not_at_1025() {
+    let call = ToolCall { id: 1, name: "f", args: NamedValues::EMPTY };
+    let wait = |calls, cancels| {
+        let (calls, cancel) = (vec![call; calls], vec![7; cancels]);
+        guest_round_trip(&GuestFrame::ToolWait(ToolWait { calls, cancel, timeout_ns: None }))
+    };
+    wait(MAX_CALLS_IN_FLIGHT, MAX_CALLS_IN_FLIGHT).unwrap();
+    let error = wait(MAX_CALLS_IN_FLIGHT + 1, 0).unwrap_err();
+    assert_eq!(error.to_string(), "calls with 1025 entries exceeds 1024");
+    let error = wait(0, MAX_CALLS_IN_FLIGHT + 1).unwrap_err();
+    assert_eq!(error.to_string(), "cancel with 1025 entries exceeds 1024");
+    let replies = |count| {
+        let reply = ToolReply { id: 1, outcome: Ok(RawValue::NONE) };
+        host_round_trip(&HostFrame::ToolReplies { replies: vec![reply; count] })
+    };
+    replies(MAX_CALLS_IN_FLIGHT).unwrap();
+    let error = replies(MAX_CALLS_IN_FLIGHT + 1).unwrap_err();
+    assert_eq!(error.to_string(), "replies with 1025 entries exceeds 1024");
+}
+
+#[test]
+fn items_of_a_value_are_counted_as_the_limit_counts_them() {
+    let wide = [&[0x9a, 0, 0x0f, 0x42, 0x3f][..], &vec![0xf6; MAX_VALUE_ITEMS - 1]].concat();
+    for (bytes, items) in
+        [(&[0xf6][..], 1), (&[0xa1, 0x61, b'a', 0x82, 1, 2][..], 5), (&wide[..], MAX_VALUE_ITEMS)]
+    {
+        assert_eq!(RawValue::new(bytes).unwrap().item_count(), items);
+    }
 }
 
 #[test]

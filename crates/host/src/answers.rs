@@ -9,6 +9,8 @@
 //!
 //! Before: `sandbox`, and the engine in the middle of an entry. After: `channel`, `dispatch`, the caller's tools.
 
+use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,15 +26,23 @@ use crate::dispatch::{self, Gates, Next};
 use crate::error::{Error, UsageError};
 use crate::gate::ToolGate;
 use crate::guest::Link;
-use crate::run::{CodeError, OwnedValue, ToolAnswer, ToolCall, ToolCaller, ToolReply};
+use crate::in_flight::{InFlight, Outcome};
+use crate::run::{CodeError, OwnedValue, ToolAnswer, ToolCall, ToolCaller, ToolReply, ToolWait};
 use crate::sandbox::SandboxOptions;
 use crate::shorten::shorten_middle;
+
+/// Exception that the guest sees when a tool's result cannot be sent.
+const NOT_SENDABLE: &str = "ValueNotSendableError";
 
 /// The run that is going on.
 pub(crate) struct Run {
     pub(crate) number: u64,
     pub(crate) tools: ToolGate,
     pub(crate) pending: Option<PendingCall>,
+    /// Calls beside each other that have no reply yet.
+    pub(crate) in_flight: InFlight,
+    /// Of these, those that become steps, one after the other.
+    pub(crate) queued: VecDeque<ToolCall>,
     /// Runs tools without a step for each, if it wants to.
     pub(crate) caller: Option<Arc<dyn ToolCaller>>,
 }
@@ -41,7 +51,8 @@ pub(crate) struct Run {
 #[derive(Debug, Clone)]
 pub(crate) struct PendingCall {
     pub(crate) id: u64,
-    pub(crate) guest_id: u64,
+    /// The guest's number, unless it is a call in flight.
+    pub(crate) guest_id: Option<u64>,
     pub(crate) name: String,
 }
 
@@ -123,6 +134,7 @@ impl<'a> Answers<'a> {
             run: self.run.number,
             next_call,
             tools: &mut self.run.tools,
+            in_flight: &mut self.run.in_flight,
             output: self.control,
             max_result_bytes: self.options.limits.result_bytes,
             max_memory_bytes: self.options.limits.memory_bytes,
@@ -143,8 +155,13 @@ impl<'a> Answers<'a> {
             }
             Next::CallTool { id: guest_id, name, args } => {
                 *self.calls = next_call;
+                let guest_id = Some(guest_id);
                 self.run.pending = Some(PendingCall { id: next_call, guest_id, name: name.clone() });
                 return self.call(ToolCall { id: next_call, name, args }, is_asked);
+            }
+            Next::WaitForTools(wait) => {
+                *self.calls = self.calls.saturating_add(u64::try_from(wait.calls.len()).unwrap_or(u64::MAX));
+                return self.wait(wait, is_asked);
             }
             Next::Finish(outcome, exit_code) => return Ok(Flow::Finish(outcome, exit_code)),
             Next::FinishGone { status } => return Ok(Flow::FinishGone(status)),
@@ -157,73 +174,142 @@ impl<'a> Answers<'a> {
         let Some(caller) = &self.run.caller else { return Ok(Flow::CallTool(call)) };
         let answer = caller.call(&call);
         // The tool may have taken its time.
-        if let Some(stopped) = self.control.stop_reason() {
-            return Err(stopped);
-        }
+        self.check_stop()?;
         let replied = match &answer {
             ToolAnswer::Later => return Ok(Flow::CallTool(call)),
             ToolAnswer::Stop { reason } => return Err(Error::Cancelled { reason: reason.clone() }),
             ToolAnswer::Value(value) => {
-                let checked = RawValue::new(value.as_bytes());
-                checked
-                    .map_err(|source| UsageError::NotEncodable { source }.into())
-                    .and_then(|value| self.reply(call.id, ToolReply::Value(value), is_asked))
+                checked(value).and_then(|value| self.reply(call.id, ToolReply::Value(value), is_asked))
             }
             ToolAnswer::Error { type_name, message } => {
                 self.reply(call.id, ToolReply::Error { type_name, message }, is_asked)
             }
         };
-        let turn = match replied {
+        match replied {
             Err(Error::Usage(error)) => {
                 let message = error.to_string();
-                let reply = ToolReply::Error { type_name: "ValueNotSendableError", message: &message };
-                self.reply(call.id, reply, is_asked)?
+                let reply = ToolReply::Error { type_name: NOT_SENDABLE, message: &message };
+                self.reply(call.id, reply, is_asked)
             }
-            replied => replied?,
-        };
-        Ok(Flow::Turn(turn))
+            replied => replied,
+        }
     }
 
-    /// Makes the turn that answers the pending call, which is pending no longer.
+    /// Answers the pending call, which is pending no longer, and returns what follows.
     ///
     /// # Errors
     ///
     /// [`UsageError::NoSuchCall`]; [`UsageError::ReplyTooLong`] and [`UsageError::NotEncodable`], after which the call
     /// is still pending.
-    pub(crate) fn reply(
-        &mut self,
-        call: u64,
-        reply: ToolReply<'_>,
-        is_asked: bool,
-    ) -> Result<Vec<u8>, Error> {
+    pub(crate) fn reply(&mut self, call: u64, reply: ToolReply<'_>, is_asked: bool) -> Result<Flow, Error> {
         let pending = self.run.pending.as_ref().filter(|pending| pending.id == call);
         let Some(guest_id) = pending.map(|pending| pending.guest_id) else {
             return Err(UsageError::NoSuchCall { call }.into());
         };
-        let max_bytes = self.options.limits.tool_result_bytes;
-        let (shown_type, shown_message);
-        let (outcome, answer, answer_bytes) = match reply {
-            ToolReply::Value(value) => {
-                let answer_bytes = value.as_bytes().len();
-                let len_bytes = u64::try_from(answer_bytes).unwrap_or(u64::MAX);
-                if len_bytes > max_bytes {
-                    return Err(UsageError::ReplyTooLong { len_bytes, max_bytes }.into());
-                }
-                (Ok(value), AuditedAnswer::Value, answer_bytes)
-            }
-            ToolReply::Error { type_name, message } => {
-                shown_type = shorten_middle(type_name, MAX_MESSAGE_TEXT_BYTES);
-                shown_message = shorten_middle(message, MAX_MESSAGE_TEXT_BYTES);
-                let error = ToolError { type_name: &shown_type, message: &shown_message };
-                (Err(error), AuditedAnswer::Error, shown_message.len())
-            }
+        let Some(guest_id) = guest_id else {
+            self.finish(call, reply)?;
+            self.run.pending = None;
+            return self.next_in_flight(is_asked);
         };
-        let frame = HostFrame::ToolReply(WireReply { id: guest_id, outcome });
+        let answer = CheckedReply::new(reply, self.options.limits.tool_result_bytes)?;
+        let frame = HostFrame::ToolReply(WireReply { id: guest_id, outcome: answer.outcome() });
         let turn = self.encode(&Outgoing::Program(frame), is_asked)?;
         self.run.pending = None;
+        self.audit(call, &answer);
+        Ok(Flow::Turn(turn))
+    }
+
+    /// Has tools run beside each other, and answers with what is done.
+    fn wait(&mut self, mut wait: ToolWait, is_asked: bool) -> Result<Flow, Error> {
+        let (has_outcome, is_running) = (self.run.in_flight.has_outcome(), self.run.in_flight.is_running());
+        if !is_running && !has_outcome {
+            self.control.sleep(wait.timeout.unwrap_or_default())?;
+        }
+        if has_outcome {
+            // A denied call, or one for which the last frame had no room, is answered at once.
+            wait.timeout = Some(Duration::ZERO);
+        }
+        if is_running && let Some(caller) = self.run.caller.clone() {
+            match caller.wait(&wait) {
+                Some(answers) => {
+                    self.check_stop()?;
+                    answers.into_iter().try_for_each(|(call, answer)| self.take(call, &answer))?;
+                }
+                None => {
+                    for call in wait.calls {
+                        match caller.call(&call) {
+                            ToolAnswer::Later => self.run.queued.push_back(call),
+                            answer => self.take(call.id, &answer)?,
+                        }
+                        self.check_stop()?;
+                    }
+                }
+            }
+        } else {
+            self.run.queued.extend(wait.calls);
+        }
+        self.next_in_flight(is_asked)
+    }
+
+    /// Makes a step of the next call in flight that nobody runs, or else tells the guest what is done.
+    fn next_in_flight(&mut self, is_asked: bool) -> Result<Flow, Error> {
+        if let Some(call) = self.run.queued.pop_front() {
+            self.run.pending = Some(PendingCall { id: call.id, guest_id: None, name: call.name.clone() });
+            return Ok(Flow::CallTool(call));
+        }
+        let outcomes = self.run.in_flight.take_outcomes();
+        let replies: Result<Vec<_>, _> = outcomes.iter().map(|(id, outcome)| outcome.reply(*id)).collect();
+        let replies = replies.map_err(|source| UsageError::NotEncodable { source })?;
+        self.turn(&Outgoing::Program(HostFrame::ToolReplies { replies }), is_asked)
+    }
+
+    /// Takes what a caller says of a call in flight. What cannot be sent becomes an exception in the guest.
+    fn take(&mut self, call: u64, answer: &ToolAnswer) -> Result<(), Error> {
+        let taken = match answer {
+            ToolAnswer::Later => return Ok(()),
+            ToolAnswer::Stop { reason } => return Err(Error::Cancelled { reason: reason.clone() }),
+            ToolAnswer::Value(value) => {
+                checked(value).and_then(|value| self.finish(call, ToolReply::Value(value)))
+            }
+            ToolAnswer::Error { type_name, message } => {
+                self.finish(call, ToolReply::Error { type_name, message })
+            }
+        };
+        match taken {
+            Err(Error::Usage(error)) => {
+                let message = error.to_string();
+                self.finish(call, ToolReply::Error { type_name: NOT_SENDABLE, message: &message })
+            }
+            taken => taken,
+        }
+    }
+
+    /// Notes what came of a call in flight.
+    ///
+    /// # Errors
+    ///
+    /// [`UsageError::NoSuchCall`] if it is not, or has an answer; [`UsageError::ReplyTooLong`].
+    fn finish(&mut self, call: u64, reply: ToolReply<'_>) -> Result<(), Error> {
+        if !self.run.in_flight.runs(call) {
+            return Err(UsageError::NoSuchCall { call }.into());
+        }
+        let answer = CheckedReply::new(reply, self.options.limits.tool_result_bytes)?;
+        self.audit(call, &answer);
+        self.run.in_flight.finish(call, answer.into_owned());
+        Ok(())
+    }
+
+    fn check_stop(&self) -> Result<(), Error> {
+        self.control.stop_reason().map_or(Ok(()), Err)
+    }
+
+    fn audit(&self, call: u64, answer: &CheckedReply<'_>) {
         let run = self.run.number;
+        let (answer, answer_bytes) = match answer {
+            CheckedReply::Value(value) => (AuditedAnswer::Value, value.as_bytes().len()),
+            CheckedReply::Error { message, .. } => (AuditedAnswer::Error, message.len()),
+        };
         self.options.audit.record(&AuditEvent::ToolAnswered { run, call, answer, answer_bytes });
-        Ok(turn)
     }
 
     fn turn(&mut self, frame: &Outgoing<'_>, is_asked: bool) -> Result<Flow, Error> {
@@ -233,4 +319,48 @@ impl<'a> Answers<'a> {
     fn encode(&mut self, frame: &Outgoing<'_>, is_asked: bool) -> Result<Vec<u8>, Error> {
         if is_asked { self.link.channel.encode_answer(frame) } else { self.link.channel.encode(frame) }
     }
+}
+
+/// A tool's answer within its limits.
+enum CheckedReply<'a> {
+    Value(RawValue<'a>),
+    Error { type_name: Cow<'a, str>, message: Cow<'a, str> },
+}
+
+impl<'a> CheckedReply<'a> {
+    fn new(reply: ToolReply<'a>, max_bytes: u64) -> Result<Self, UsageError> {
+        match reply {
+            ToolReply::Value(value) => {
+                let len_bytes = u64::try_from(value.as_bytes().len()).unwrap_or(u64::MAX);
+                if len_bytes > max_bytes {
+                    return Err(UsageError::ReplyTooLong { len_bytes, max_bytes });
+                }
+                Ok(Self::Value(value))
+            }
+            ToolReply::Error { type_name, message } => Ok(Self::Error {
+                type_name: shorten_middle(type_name, MAX_MESSAGE_TEXT_BYTES),
+                message: shorten_middle(message, MAX_MESSAGE_TEXT_BYTES),
+            }),
+        }
+    }
+
+    fn outcome(&self) -> Result<RawValue<'_>, ToolError<'_>> {
+        match self {
+            Self::Value(value) => Ok(*value),
+            Self::Error { type_name, message } => Err(ToolError { type_name, message }),
+        }
+    }
+
+    fn into_owned(self) -> Outcome {
+        match self {
+            Self::Value(value) => Outcome::Value(OwnedValue::new(value)),
+            Self::Error { type_name, message } => {
+                Outcome::Error { type_name: type_name.into_owned(), message: message.into_owned() }
+            }
+        }
+    }
+}
+
+fn checked(value: &OwnedValue) -> Result<RawValue<'_>, Error> {
+    RawValue::new(value.as_bytes()).map_err(|source| UsageError::NotEncodable { source }.into())
 }

@@ -18,13 +18,14 @@
 use std::time::Duration;
 
 use hypercell_abi::GuestFrame;
-use hypercell_abi::message::{Exited, RunDone, ToolCall};
+use hypercell_abi::message::{Exited, RunDone, ToolCall, ToolWait};
 
 use crate::audit::{AuditEvent, AuditLog};
 use crate::control::Control;
 use crate::error::{CrashError, Error, LimitError, LimitKind, ProtocolError};
 use crate::gate::{Budget, ToolDecision, ToolGate};
-use crate::run::{CodeError, OwnedValue};
+use crate::in_flight::{InFlight, Outcome};
+use crate::run::{self, CodeError, OwnedValue};
 
 /// What a run may do, and what it has done so far.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub(crate) struct Gates<'a> {
     /// Number that the next allowed call gets.
     pub(crate) next_call: u64,
     pub(crate) tools: &'a mut ToolGate,
+    pub(crate) in_flight: &'a mut InFlight,
     pub(crate) output: &'a Control,
     pub(crate) max_result_bytes: u64,
     pub(crate) max_memory_bytes: u64,
@@ -65,6 +67,8 @@ pub(crate) enum Next {
         /// A map with text keys.
         args: OwnedValue,
     },
+    /// Let the caller run several tools, and wait for any.
+    WaitForTools(run::ToolWait),
     /// The run is over and the guest waits for the next one.
     Finish(Result<OwnedValue, CodeError>, Option<i64>),
     /// The run is over because the program ended the process: the guest is gone.
@@ -89,6 +93,7 @@ pub(crate) fn dispatch(frame: GuestFrame<'_>, gates: &mut Gates<'_>) -> Result<N
             Ok(Next::AcknowledgeOutput)
         }
         GuestFrame::ToolCall(call) => decide_call(&call, gates),
+        GuestFrame::ToolWait(wait) => decide_wait(&wait, gates),
         GuestFrame::RunDone(done) => finish(done, gates.max_result_bytes),
         GuestFrame::Sleep { ns } => Ok(Next::Sleep(Duration::from_nanos(ns))),
         GuestFrame::Exited(exited) => end_of_program(&exited),
@@ -113,6 +118,37 @@ fn decide_call(call: &ToolCall<'_>, gates: &mut Gates<'_>) -> Result<Next, Error
             Ok(Next::DenyCall { id: call.id, type_name, message })
         }
     }
+}
+
+/// Decides each call of a wait as if it had come alone.
+fn decide_wait(wait: &ToolWait<'_>, gates: &mut Gates<'_>) -> Result<Next, Error> {
+    let mut calls = Vec::new();
+    for call in &wait.calls {
+        gates.in_flight.admit(call)?;
+        match decide_call(call, gates)? {
+            Next::CallTool { id, name, args } => {
+                let number = gates.next_call;
+                gates.next_call = number.saturating_add(1);
+                gates.in_flight.start(id, number);
+                calls.push(run::ToolCall { id: number, name, args });
+            }
+            Next::DenyCall { id, type_name, message } => {
+                let type_name = type_name.to_owned();
+                gates.in_flight.settle(id, Outcome::Error { type_name, message });
+            }
+            other => return Ok(other),
+        }
+    }
+    let mut cancelled = Vec::new();
+    for id in &wait.cancel {
+        cancelled.extend(gates.in_flight.running_call(*id)?);
+    }
+    let can_end = gates.in_flight.is_running() || gates.in_flight.has_outcome() || wait.timeout_ns.is_some();
+    if !can_end {
+        return Err(ProtocolError::WaitsForNothing.into());
+    }
+    let timeout = wait.timeout_ns.map(Duration::from_nanos);
+    Ok(Next::WaitForTools(run::ToolWait { calls, cancelled, timeout }))
 }
 
 fn finish(done: RunDone<'_>, max_result_bytes: u64) -> Result<Next, Error> {

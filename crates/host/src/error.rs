@@ -226,6 +226,18 @@ pub enum ProtocolError {
     /// A good frame at the wrong time.
     #[error("the guest sent {} where {due} was due", kind.name())]
     UnexpectedFrame { kind: FrameKind, due: &'static str },
+    /// A call under the number of one that has no reply yet.
+    #[error("the guest calls with number {id}, which is in flight")]
+    CallInFlight { id: u64 },
+    /// A cancellation of a call that has its reply, or never was.
+    #[error("the guest cancels call {id}, which is not in flight")]
+    NotInFlight { id: u64 },
+    /// More calls without a reply than may be, or more in their arguments.
+    #[error("the guest has {count} {what} in flight, which exceeds {max}")]
+    TooManyInFlight { what: &'static str, count: usize, max: usize },
+    /// A wait without a timeout, and without a call that could end it.
+    #[error("the guest waits for ever for no call")]
+    WaitsForNothing,
     /// A value that is well-formed CBOR, but no Python object.
     #[error("the guest sent {what} that is no python value: {detail}")]
     Value { what: &'static str, detail: String },

@@ -27,6 +27,7 @@ pub mod error;
 mod gate;
 mod guest;
 pub mod image;
+mod in_flight;
 mod limits;
 mod output;
 pub mod pool;
@@ -50,7 +51,8 @@ pub use pool::{Pool, PoolOptions, PoolStats};
 pub use preflight::{Check, ensure_available, first_failure, preflight};
 pub use probe::Probe;
 pub use run::{
-    CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolAnswer, ToolCall, ToolCaller, ToolReply, Usage,
+    CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolAnswer, ToolCall, ToolCaller, ToolReply,
+    ToolWait, Usage,
 };
 pub use sandbox::{Sandbox, SandboxOptions, StateMode};
 

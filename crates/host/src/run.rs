@@ -73,10 +73,30 @@ pub enum ToolReply<'a> {
     },
 }
 
+/// Calls that run beside each other, and a wait for any that has not been answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolWait {
+    /// Calls that the gate allowed and that start now.
+    pub calls: Vec<ToolCall>,
+    /// Calls of this wait or earlier ones whose results the guest does not want any more. Each is answered all the same.
+    pub cancelled: Vec<u64>,
+    /// Longest wait; `None` is until a call is answered.
+    pub timeout: Option<Duration>,
+}
+
 /// Runs tools in the middle of a run, on the thread of `start` or `resume`, so that the guest need not leave its VM.
 pub trait ToolCaller: Send + Sync {
     /// Runs a tool that the gate allowed, or says that it is to become a [`Step::ToolCall`].
     fn call(&self, call: &ToolCall) -> ToolAnswer;
+
+    /// Starts tools, and waits until one that was started, now or earlier, is done or the time is over.
+    ///
+    /// Returns what is done: any number of calls, each with its answer. [`ToolAnswer::Later`] leaves one running. `None`
+    /// says that this caller runs one tool at a time; then each call goes to `call`.
+    fn wait(&self, wait: &ToolWait) -> Option<Vec<(u64, ToolAnswer)>> {
+        let _ = wait;
+        None
+    }
 }
 
 /// What a [`ToolCaller`] says.

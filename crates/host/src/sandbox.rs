@@ -7,6 +7,7 @@
 //!
 //! Before: the caller. After: `channel` and the engine for each turn, `dispatch` for each answer.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::error::{CrashError, Error, MachineError, UsageError};
 use crate::gate::ToolGate;
 use crate::guest::Guest;
 use crate::image::Image;
+use crate::in_flight::InFlight;
 use crate::limits::{self, Limits, ToolInfo};
 use crate::pool::{Lease, Pool, TakeError};
 use crate::preflight;
@@ -174,6 +176,8 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             number: run,
             tools: ToolGate::new(&self.options.tools, &self.options.limits),
             pending: None,
+            in_flight: InFlight::default(),
+            queued: VecDeque::new(),
             caller,
         });
         let event = AuditEvent::RunStarted { run, name: spec.name, code_bytes: spec.code.len() };
@@ -194,9 +198,13 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             return Err(UsageError::NoSuchCall { call }.into());
         };
         let link = &mut held.guest.link;
-        let turn = Answers::new(&self.options, &self.control, link, run, &mut self.calls)
+        let flow = Answers::new(&self.options, &self.control, link, run, &mut self.calls)
             .reply(call, reply, false)?;
-        let step = self.drive(turn);
+        let step = match flow {
+            Flow::CallTool(call) => Ok(Step::ToolCall(call)),
+            Flow::Turn(turn) => self.drive(turn),
+            Flow::Finish(..) | Flow::FinishGone(_) => Err(UsageError::NoSuchCall { call }.into()),
+        };
         self.settle(step)
     }
 

@@ -315,7 +315,8 @@ fn exchange(frame: &[u8]) -> Vec<u8> {
 /// Whether the run goes on after this frame.
 fn may_ask(frame: &[u8]) -> bool {
     FrameHeader::split(frame).is_ok_and(|(header, _)| {
-        matches!(header.kind, FrameKind::ToolCall | FrameKind::Output | FrameKind::Sleep)
+        use FrameKind as Kind;
+        matches!(header.kind, Kind::ToolCall | Kind::ToolWait | Kind::Output | Kind::Sleep)
     })
 }
 

@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use super::{TEXT, either, read_two_texts};
+use super::{TEXT, ToolWait, either, read_two_texts};
 use crate::error::WireError;
 use crate::fields::{Reader, Writer};
 use crate::frame::{FrameKind, Route};
@@ -32,6 +32,8 @@ pub enum GuestFrame<'a> {
     },
     /// Call of a tool by the submitted code.
     ToolCall(ToolCall<'a>),
+    /// Calls of tools beside each other, and a wait for the result of any.
+    ToolWait(ToolWait<'a>),
     /// End of a run.
     RunDone(RunDone<'a>),
     /// Modules are imported.
@@ -145,6 +147,7 @@ impl<'a> GuestFrame<'a> {
             Self::Ready { .. } => FrameKind::Ready,
             Self::Output { .. } => FrameKind::Output,
             Self::ToolCall(_) => FrameKind::ToolCall,
+            Self::ToolWait(_) => FrameKind::ToolWait,
             Self::RunDone(_) => FrameKind::RunDone,
             Self::Warmed { .. } => FrameKind::Warmed,
             Self::Sleep { .. } => FrameKind::Sleep,
@@ -164,7 +167,7 @@ impl<'a> GuestFrame<'a> {
         let mut w = Writer::new(match self {
             Self::Warmed { .. } | Self::Sleep { .. } | Self::Checkpointed { .. } => 1,
             Self::Ready { .. } | Self::Output { .. } | Self::Abort { .. } => 2,
-            Self::ToolCall(_) | Self::Exited(_) => 3,
+            Self::ToolCall(_) | Self::ToolWait(_) | Self::Exited(_) => 3,
             Self::RunDone(done) => 1u64.saturating_add(done.exit.is_some().into()),
         });
         match self {
@@ -176,11 +179,8 @@ impl<'a> GuestFrame<'a> {
                 w.key("fd").uint(stream.fd());
                 w.key("data").bytes("data", data, MAX_OUTPUT_CHUNK_BYTES)?;
             }
-            Self::ToolCall(call) => {
-                w.key("id").uint(call.id);
-                w.key("name").text("name", call.name, MAX_TOOL_NAME_BYTES)?;
-                w.key("args").named_values("args", call.args)?;
-            }
+            Self::ToolCall(call) => call.write(&mut w)?,
+            Self::ToolWait(wait) => wait.write(&mut w)?,
             Self::RunDone(done) => done.write(&mut w)?,
             Self::Warmed { failed } => {
                 w.key("failed").list("failed", failed, MAX_LIST_ENTRIES, |w, pair| {
@@ -231,17 +231,8 @@ impl<'a> GuestFrame<'a> {
                 let stream = OutputStream::from_fd(r.need(fd, "fd")?)?;
                 Ok(Self::Output { stream, data: r.need(data, "data")? })
             }
-            FrameKind::ToolCall => {
-                let (mut id, mut name, mut args) = (None, None, None);
-                r.map(|key, r| match key {
-                    "id" => r.once(&mut id, "id", |r, _| r.uint()),
-                    "name" => r.once(&mut name, "name", |r, f| r.text(f, MAX_TOOL_NAME_BYTES)),
-                    "args" => r.once(&mut args, "args", Reader::named_values),
-                    _ => Ok(false),
-                })?;
-                let (id, name, args) = (r.need(id, "id")?, r.need(name, "name")?, r.need(args, "args")?);
-                Ok(Self::ToolCall(ToolCall { id, name, args }))
-            }
+            FrameKind::ToolCall => Ok(Self::ToolCall(ToolCall::read(r)?)),
+            FrameKind::ToolWait => Ok(Self::ToolWait(ToolWait::read(r)?)),
             FrameKind::RunDone => Ok(Self::RunDone(RunDone::read(r)?)),
             FrameKind::Ready => {
                 let (python, implementation) = read_two_texts(r, "python", "impl")?;
@@ -290,6 +281,26 @@ impl<'a> GuestFrame<'a> {
             }
             kind => Err(WireError::WrongDirection { kind, expected: "a frame from the guest" }),
         }
+    }
+}
+
+impl<'a> ToolCall<'a> {
+    /// Writes the three keys.
+    pub(super) fn write(&self, w: &mut Writer) -> Result<(), WireError> {
+        w.key("id").uint(self.id);
+        w.key("name").text("name", self.name, MAX_TOOL_NAME_BYTES)?;
+        w.key("args").named_values("args", self.args)
+    }
+
+    pub(super) fn read(r: &mut Reader<'a>) -> Result<Self, WireError> {
+        let (mut id, mut name, mut args) = (None, None, None);
+        r.map(|key, r| match key {
+            "id" => r.once(&mut id, "id", |r, _| r.uint()),
+            "name" => r.once(&mut name, "name", |r, f| r.text(f, MAX_TOOL_NAME_BYTES)),
+            "args" => r.once(&mut args, "args", Reader::named_values),
+            _ => Ok(false),
+        })?;
+        Ok(Self { id: r.need(id, "id")?, name: r.need(name, "name")?, args: r.need(args, "args")? })
     }
 }
 

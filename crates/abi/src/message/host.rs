@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 
+use super::calls::{read_replies, write_replies};
 use super::{TEXT, either, read_empty, read_two_texts};
 use crate::cbor::len_arg;
 use crate::error::WireError;
@@ -21,6 +22,11 @@ pub enum HostFrame<'a> {
     RunRequest(RunRequest<'a>),
     /// Result of a tool call.
     ToolReply(ToolReply<'a>),
+    /// Answer to ToolWait: results of some of the calls in flight, in any order.
+    ToolReplies {
+        /// At most [`MAX_CALLS_IN_FLIGHT`](crate::limits::MAX_CALLS_IN_FLIGHT); none if the time was over.
+        replies: Vec<ToolReply<'a>>,
+    },
     /// Answer to Output.
     OutputAck,
     /// Import modules; answered by Warmed.
@@ -97,6 +103,7 @@ impl<'a> HostFrame<'a> {
         match self {
             Self::RunRequest(_) => FrameKind::RunRequest,
             Self::ToolReply(_) => FrameKind::ToolReply,
+            Self::ToolReplies { .. } => FrameKind::ToolReplies,
             Self::OutputAck => FrameKind::OutputAck,
             Self::Warm { .. } => FrameKind::Warm,
             Self::Reset => FrameKind::Reset,
@@ -112,7 +119,12 @@ impl<'a> HostFrame<'a> {
     pub fn encode(&self, seq: u32) -> Result<Vec<u8>, WireError> {
         let frame = match self {
             Self::RunRequest(run) => run.write()?,
-            Self::ToolReply(reply) => reply.write()?,
+            Self::ToolReply(reply) => {
+                let mut w = Writer::new(2);
+                reply.write(&mut w)?;
+                w
+            }
+            Self::ToolReplies { replies } => write_replies(replies)?,
             Self::OutputAck | Self::Reset => Writer::new(0),
             Self::Warm { modules } => {
                 let mut w = Writer::new(1);
@@ -133,6 +145,7 @@ impl<'a> HostFrame<'a> {
         let message = match kind {
             FrameKind::RunRequest => Self::RunRequest(RunRequest::read(&mut r)?),
             FrameKind::ToolReply => Self::ToolReply(ToolReply::read(&mut r)?),
+            FrameKind::ToolReplies => Self::ToolReplies { replies: read_replies(&mut r)? },
             FrameKind::OutputAck => {
                 read_empty(&mut r)?;
                 Self::OutputAck
@@ -277,8 +290,8 @@ impl<'a> RunRequest<'a> {
 }
 
 impl<'a> ToolReply<'a> {
-    fn write(&self) -> Result<Writer, WireError> {
-        let mut w = Writer::new(2);
+    /// Writes the two keys.
+    pub(super) fn write(&self, w: &mut Writer) -> Result<(), WireError> {
         w.key("id").uint(self.id);
         match &self.outcome {
             Ok(value) => w.key("ok").value(*value),
@@ -288,10 +301,10 @@ impl<'a> ToolReply<'a> {
                 w.key("msg").text("msg", error.message, TEXT)?;
             }
         }
-        Ok(w)
+        Ok(())
     }
 
-    fn read(r: &mut Reader<'a>) -> Result<Self, WireError> {
+    pub(super) fn read(r: &mut Reader<'a>) -> Result<Self, WireError> {
         let (mut id, mut value, mut error) = (None, None, None);
         r.map(|key, r| match key {
             "id" => r.once(&mut id, "id", |r, _| r.uint()),

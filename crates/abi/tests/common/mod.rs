@@ -11,7 +11,7 @@
 use hypercell_abi::archive::{Archive, ArchiveBuilder};
 use hypercell_abi::frame::UnsupportedSyscall;
 use hypercell_abi::message::{
-    Exited, OutputStream, RunDone, RunError, RunRequest, ToolCall, ToolError, ToolReply,
+    Exited, OutputStream, RunDone, RunError, RunRequest, ToolCall, ToolError, ToolReply, ToolWait,
 };
 use hypercell_abi::{
     EnterHeader, ExitHeader, FrameHeader, FrameKind, GuestFrame, HostFrame, KernelRequest, NamedValues,
@@ -96,6 +96,19 @@ pub fn sample_frames() -> Vec<(&'static str, Vec<u8>)> {
                 outcome: Err(ToolError { type_name: "KeyError", message: "'x'" }),
             })),
         ),
+        (
+            "tool_replies",
+            host(HostFrame::ToolReplies {
+                replies: vec![
+                    ToolReply { id: 9, outcome: Ok(value) },
+                    ToolReply {
+                        id: u64::MAX,
+                        outcome: Err(ToolError { type_name: "KeyError", message: "'x'" }),
+                    },
+                ],
+            }),
+        ),
+        ("tool_replies_none", host(HostFrame::ToolReplies { replies: vec![] })),
         ("output_ack", host(HostFrame::OutputAck)),
         ("warm", host(HostFrame::Warm { modules: vec!["json", "numpy"] })),
         ("reset", host(HostFrame::Reset)),
@@ -112,6 +125,21 @@ pub fn sample_frames() -> Vec<(&'static str, Vec<u8>)> {
         ("output_stdout", guest(GuestFrame::Output { stream: OutputStream::Stdout, data: b"hello\n" })),
         ("output_stderr", guest(GuestFrame::Output { stream: OutputStream::Stderr, data: b"\xff\x00" })),
         ("tool_call", guest(GuestFrame::ToolCall(ToolCall { id: 300, name: "find_order", args: named }))),
+        (
+            "tool_wait",
+            guest(GuestFrame::ToolWait(ToolWait {
+                calls: vec![
+                    ToolCall { id: 9, name: "find_order", args: named },
+                    ToolCall { id: u64::MAX, name: "noop", args: NamedValues::EMPTY },
+                ],
+                cancel: vec![3, 300],
+                timeout_ns: Some(1_500_000_000),
+            })),
+        ),
+        (
+            "tool_wait_only",
+            guest(GuestFrame::ToolWait(ToolWait { calls: vec![], cancel: vec![], timeout_ns: None })),
+        ),
         ("run_done_value", guest(GuestFrame::RunDone(RunDone { outcome: Ok(value), exit: None }))),
         ("run_done_error", guest(GuestFrame::RunDone(RunDone { outcome: Err(error), exit: None }))),
         ("run_done_exit", guest(GuestFrame::RunDone(RunDone { outcome: Err(exit), exit: Some(-3) }))),

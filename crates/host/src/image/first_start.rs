@@ -212,6 +212,9 @@ fn answer(frame: GuestFrame<'_>) -> Answer {
         GuestFrame::Output { .. } | GuestFrame::Sleep { .. } => {
             Answer::Dead { detail: "an interlude out of place".to_owned() }
         }
+        GuestFrame::ToolWait(_) => {
+            Answer::Dead { detail: "the workload calls its tool by call_tool alone".to_owned() }
+        }
     }
 }
 

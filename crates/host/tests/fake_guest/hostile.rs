@@ -1,7 +1,7 @@
 //! Bytes that break the rules. Evidence: each case is refused by name; the mutations only guard against panics.
 
 use hypercell_host::abi::frame::{EXIT_HEADER_BYTES, ExitHeader};
-use hypercell_host::abi::message::{OutputStream, RunDone, ToolCall};
+use hypercell_host::abi::message::{OutputStream, RunDone, ToolCall, ToolWait};
 use hypercell_host::abi::{FrameKind, GuestFrame, NamedValues, RawValue, WireError};
 use hypercell_host::error::ProtocolError;
 use hypercell_host::{Error, Limits};
@@ -127,6 +127,11 @@ fn seeds(seq: u32) -> Vec<Vec<u8>> {
         GuestFrame::Output { stream: OutputStream::Stderr, data: b"text" },
         GuestFrame::ToolCall(ToolCall { id: 7, name: "add", args }),
         GuestFrame::RunDone(RunDone { outcome: Ok(value), exit: Some(2) }),
+        GuestFrame::ToolWait(ToolWait {
+            calls: vec![ToolCall { id: 8, name: "sub", args }, ToolCall { id: 9, name: "x", args }],
+            cancel: vec![8],
+            timeout_ns: Some(5),
+        }),
         GuestFrame::Sleep { ns: 5 },
         GuestFrame::Abort { reason: "r", report: "p" },
     ]

@@ -9,6 +9,7 @@ mod audit;
 mod gates;
 mod guest;
 mod hostile;
+mod in_flight;
 mod life;
 mod limits;
 mod pool;
