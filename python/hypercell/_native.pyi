@@ -88,6 +88,8 @@ class Image:
     def notices(self) -> list[str]:
         """What the caller should hear about this opening, such as a damaged entry that was built again."""
 
+_Wait = Callable[[list[ToolCall], list[int], float | None], list[tuple[int, tuple[Any] | tuple[str, str]]]]
+
 @final
 class ToolCall:
     """A call of a tool by the guest: run it, then answer it."""
@@ -247,6 +249,7 @@ class Sandbox:
         name: str,
         inputs: dict[str, Any],
         answer: Callable[[ToolCall], tuple[Any] | tuple[str, str] | None] | None = None,
+        wait: _Wait | None = None,
     ) -> ToolCall | Done:
         """Runs code until it is done, or calls a tool that nobody answers. Other threads run meanwhile.
 
@@ -257,6 +260,10 @@ class Sandbox:
             answer: Called for each tool call, on this thread and in the middle of the run, which is twice as fast as
                 going on with `resume_ok`. It returns the value in a tuple of one, or type and message of an exception,
                 or None to have the call returned. What it raises ends the run and is raised here.
+            wait: Called likewise for calls that run beside each other, with those that start now, the numbers of those
+                that nobody waits for any more, and seconds, or None for no limit. It returns when any call that started
+                now or earlier is done, or after that time: a list of numbers and answers as above. Each call is
+                answered once. Not given: `answer` is called for each.
 
         Raises:
             PolicyError, ValueNotSendableError: Code or inputs cannot be; nothing ran.

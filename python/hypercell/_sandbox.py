@@ -72,7 +72,8 @@ class Sandbox:
     Args:
         tools: Functions, `Tool` objects, or a mapping of names to functions: what submitted code may call. Sync tools
             run on a thread of the sandbox, with the context variables of whoever called `run`; async ones on an event
-            loop there, the same for all runs.
+            loop there, the same for all runs. Of those called beside each other (`call_tool_async` in the guest), 8
+            sync ones run at once, on threads of the run, and all async ones.
         limits: Ceilings for each run; `Limits()` unless given.
         image: The interpreter to run; this one, without packages, unless given.
         keep_state: Whether globals stay from run to run, until `reset()`.
@@ -381,7 +382,10 @@ class Sandbox:
         """Takes a run to its end, with the tools that it calls. Runs on the worker."""
         calls = Calls(job, self._tools)
         try:
-            return guest.start(code, filename, inputs, functools.partial(self._answer, job, calls))
+            answer = functools.partial(self._answer, job, calls)
+            return guest.start(
+                code, filename, inputs, answer, functools.partial(self._answer_any, job, calls)
+            )
         finally:
             calls.end()
 
@@ -397,6 +401,17 @@ class Sandbox:
         answer = calls.call(call)
         job.leave_tool()
         return answer.for_guest()
+
+    def _answer_any(
+        self, job: Job, calls: Calls, started: list[Any], cancelled: list[int], timeout_s: float | None
+    ) -> list[tuple[int, tuple[Any, ...]]]:
+        """Starts tools beside each other and returns what the guest gets of those that are done, as `_answer` does."""
+        if not job.enter_tool(calls.blamed(started)):
+            self._native.interrupt(job.stop_reason or _CANCELLED)
+            return []
+        answers = calls.wait(started, cancelled, timeout_s)
+        job.leave_tool()
+        return [(call_id, answer.for_guest()) for call_id, answer in answers]
 
     def _end_with_process(self) -> None:
         """Gets the worker out of the guest: a thread that comes back after Python's end would crash the process."""

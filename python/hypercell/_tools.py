@@ -34,7 +34,7 @@ POSITIONAL = ""
 # What is no identifier can still be called through call_tool; names such as `get-user` are common elsewhere.
 _NAME = re.compile(r"\w[\w.:/-]*")
 # Globals that the guest itself gives meaning to.
-_RESERVED_NAMES = frozenset({"call_tool", "ToolError", "result"})
+_RESERVED_NAMES = frozenset({"call_tool", "call_tool_async", "ToolError", "result"})
 _DOC_ARGS = re.compile(r"^(args|arguments|parameters):\s*$", re.IGNORECASE)
 _DOC_SECTION = re.compile(r"^\S[^:]*:\s*$")
 _DOC_ARG = re.compile(r"^\*{0,2}(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")

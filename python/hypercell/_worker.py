@@ -250,13 +250,14 @@ class Home:
 
 
 class Loop(Home):
-    """The event loop of a worker, made when its first async tool runs. It runs while the worker waits."""
+    """The event loop of a worker, made on its thread. It runs while the worker waits, from the first async tool on."""
 
     def __init__(self) -> None:
         super().__init__()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._making = threading.Lock()
         self._is_waiting = False
+        self._thread = threading.get_ident()
 
     def post(self, function: Callable[..., object], *arguments: object, context: contextvars.Context) -> None:
         """Calls a function on the event loop when the worker next waits."""
@@ -268,15 +269,23 @@ class Loop(Home):
                 self._loop = asyncio.new_event_loop()
                 # The worker may wait without a loop, for a sync tool that turned out to return an awaitable.
                 self.wake()
-        self._loop.call_soon_threadsafe(function, *arguments, context=context)
+        if threading.get_ident() == self._thread:
+            # Nobody has to be woken: this thread runs the loop, or will.
+            self._loop.call_soon(function, *arguments, context=context)
+        else:
+            self._loop.call_soon_threadsafe(function, *arguments, context=context)
 
     def wake(self) -> None:
         """Ends the wait that is going on, or else the next one, from any thread."""
         super().wake()
         loop = self._loop
-        if loop is not None:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._end_wait, loop)
+        if loop is None:
+            return
+        if threading.get_ident() == self._thread:
+            self._end_wait(loop)
+            return
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._end_wait, loop)
 
     def wait(self, timeout_s: float | None) -> None:
         """Runs the event loop, if there is one, until somebody wakes the worker."""

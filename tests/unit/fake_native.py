@@ -1,8 +1,9 @@
 """A stand-in for `hypercell._native` whose guest is a generator, so that the Python side is tried without a VM.
 
 A program is a function of the fake sandbox that yields ("call", name, args) and gets ("ok", value) or ("err", type,
-message), and returns what the run ends with. It keeps the rules of the native module: `interrupt` stops the run that is
-going on, whoever is in the sandbox keeps others out, and a stale answer is refused.
+message), or yields ("wait", calls, cancelled, timeout_s), calls being a dict of numbers to pairs of name and args, and
+gets a dict of numbers to answers; it returns what the run ends with. It keeps the rules of the native module:
+`interrupt` stops the run that is going on, whoever is in the sandbox keeps others out, and a stale answer is refused.
 """
 
 import itertools
@@ -70,7 +71,7 @@ class Sandbox:
         self.stdout, self.calls = "", 0
         self.threads = []
 
-    def start(self, code, _name, inputs, answer):
+    def start(self, code, _name, inputs, answer, wait):
         with self.enter():
             assert self.guest is None or self.stop.is_set(), "the last run still waits"
             self.threads.append(threading.current_thread())
@@ -80,7 +81,7 @@ class Sandbox:
             program = programs[code]
             self.guest = program(self, **inputs)
             try:
-                return self.drive(answer)
+                return self.drive(answer, wait)
             finally:
                 self.guest = None
 
@@ -119,23 +120,37 @@ class Sandbox:
 
         return Inside()
 
-    def drive(self, answer):
+    def drive(self, answer, wait):
         reply = None
+        numbers = {}
         try:
             while True:
                 self.check_stop()
-                _, name, args = self.guest.send(reply)
+                kind, *asked = self.guest.send(reply)
                 self.check_stop()
-                self.calls += 1
-                answered = answer(ToolCall(next(self.ids), name, args))
-                if len(answered) == 2:
-                    reply = ("err", *answered)
-                elif isinstance(answered[0], types.FunctionType):
-                    reply = ("err", "ValueNotSendableError", "result: cannot send a function")
-                else:
-                    reply = ("ok", answered[0])
+                if kind == "call":
+                    self.calls += 1
+                    reply = self.shown(answer(ToolCall(next(self.ids), *asked)))
+                    continue
+                started, cancelled, timeout_s = asked
+                self.calls += len(started)
+                calls = [ToolCall(next(self.ids), *call) for call in started.values()]
+                numbers |= {number: call.id for number, call in zip(started, calls, strict=True)}
+                answers = dict(wait(calls, [numbers[number] for number in cancelled], timeout_s))
+                self.check_stop()
+                reply = {n: self.shown(answers.pop(call)) for n, call in numbers.items() if call in answers}
+                assert not answers, "answers to calls that nobody made"
+                for number in reply:
+                    del numbers[number]
         except StopIteration as end:
             return end.value if isinstance(end.value, Done) else Done(self, end.value)
+
+    def shown(self, answered):
+        if len(answered) == 2:
+            return ("err", *answered)
+        if isinstance(answered[0], types.FunctionType):
+            return ("err", "ValueNotSendableError", "result: cannot send a function")
+        return ("ok", answered[0])
 
     def check_stop(self):
         if self.deadline is not None and time.monotonic() >= self.deadline:

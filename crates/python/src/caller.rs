@@ -31,24 +31,41 @@ impl Raised {
 }
 
 /// Calls a Python function for each tool call. It returns `(value,)`, or `(type name, message)` of an exception for the
-/// guest, or None to have the call returned as a step.
+/// guest, or None to have the call returned as a step. A second function, if there is one, takes calls that run beside
+/// each other, numbers of calls that nobody waits for any more, and seconds or None; it returns numbers with answers.
 pub(crate) struct Caller {
     answer: Py<PyAny>,
+    wait: Option<Py<PyAny>>,
     raised: Raised,
 }
 
 impl Caller {
-    pub(crate) fn new(answer: Py<PyAny>, raised: Raised) -> Self {
-        Self { answer, raised }
+    pub(crate) fn new(answer: Py<PyAny>, wait: Option<Py<PyAny>>, raised: Raised) -> Self {
+        Self { answer, wait, raised }
     }
 
     fn answer(&self, py: Python<'_>, call: &hypercell_host::ToolCall) -> PyResult<ToolAnswer> {
-        let args = value::decode(py, call.args.as_bytes(), "arguments")?.unbind();
-        let call = Bound::new(py, ToolCall { id: call.id, name: call.name.clone(), args })?;
-        let answer = self.answer.bind(py).call1((call,))?;
-        if answer.is_none() {
-            return Ok(ToolAnswer::Later);
+        let answer = self.answer.bind(py).call1((shown(py, call)?,))?;
+        if answer.is_none() { Ok(ToolAnswer::Later) } else { Self::answer_of(py, answer) }
+    }
+
+    fn answers(
+        py: Python<'_>,
+        function: &Py<PyAny>,
+        wait: &hypercell_host::ToolWait,
+    ) -> PyResult<Vec<(u64, ToolAnswer)>> {
+        let calls = wait.calls.iter().map(|call| shown(py, call)).collect::<PyResult<Vec<_>>>()?;
+        let timeout_s = wait.timeout.map(|timeout| timeout.as_secs_f64());
+        let answers = function.bind(py).call1((calls, wait.cancelled.clone(), timeout_s))?;
+        let mut taken = Vec::new();
+        for answer in answers.try_iter()? {
+            let (call, answer) = answer?.extract::<(u64, Bound<'_, PyAny>)>()?;
+            taken.push((call, Self::answer_of(py, answer)?));
         }
+        Ok(taken)
+    }
+
+    fn answer_of(py: Python<'_>, answer: Bound<'_, PyAny>) -> PyResult<ToolAnswer> {
         let answer = answer.cast_into::<PyTuple>()?;
         if answer.len() == 2 {
             let (type_name, message) = answer.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
@@ -70,13 +87,28 @@ impl Caller {
 
 impl ToolCaller for Caller {
     fn call(&self, call: &hypercell_host::ToolCall) -> ToolAnswer {
-        Python::attach(|py| {
-            self.answer(py, call).unwrap_or_else(|raised| {
-                self.raised.set(raised);
-                ToolAnswer::Stop { reason: "a tool ended it".to_owned() }
-            })
-        })
+        Python::attach(|py| self.answer(py, call).unwrap_or_else(|raised| self.stop(raised)))
     }
+
+    fn wait(&self, wait: &hypercell_host::ToolWait) -> Option<Vec<(u64, ToolAnswer)>> {
+        let function = self.wait.as_ref()?;
+        Some(Python::attach(|py| {
+            // Which call stops the run does not matter.
+            Self::answers(py, function, wait).unwrap_or_else(|raised| vec![(0, self.stop(raised))])
+        }))
+    }
+}
+
+impl Caller {
+    fn stop(&self, raised: PyErr) -> ToolAnswer {
+        self.raised.set(raised);
+        ToolAnswer::Stop { reason: "a tool ended it".to_owned() }
+    }
+}
+
+fn shown<'py>(py: Python<'py>, call: &hypercell_host::ToolCall) -> PyResult<Bound<'py, ToolCall>> {
+    let args = value::decode(py, call.args.as_bytes(), "arguments")?.unbind();
+    Bound::new(py, ToolCall { id: call.id, name: call.name.clone(), args })
 }
 
 /// A text with lone surrogates still tells more than none.

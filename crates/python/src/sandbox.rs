@@ -127,7 +127,7 @@ impl Sandbox {
 
     /// Runs code until it is done, or calls a tool that `answer` does not run. `answer` is called for each tool call, on
     /// this thread, and returns `(value,)`, `(type name, message)` or None.
-    #[pyo3(signature = (code, name, inputs, answer=None))]
+    #[pyo3(signature = (code, name, inputs, answer=None, wait=None))]
     fn start<'py>(
         &self,
         py: Python<'py>,
@@ -135,13 +135,15 @@ impl Sandbox {
         name: &Bound<'py, PyString>,
         inputs: &Bound<'py, PyDict>,
         answer: Option<Py<PyAny>>,
+        wait: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (code, name) = (text_of(code, "code")?, text_of(name, "name")?);
         let inputs = value::encode_named(inputs, "inputs")?;
         let inputs = named(py, &inputs)?;
         let spec = RunSpec { code, name, inputs };
-        let caller = answer
-            .map(|answer| -> Arc<dyn ToolCaller> { Arc::new(Caller::new(answer, self.raised.clone())) });
+        let caller = answer.map(|answer| -> Arc<dyn ToolCaller> {
+            Arc::new(Caller::new(answer, wait, self.raised.clone()))
+        });
         let step = self.with(py, |sandbox| sandbox.start_with(&spec, caller))?;
         self.show(py, step)
     }
