@@ -12,7 +12,15 @@ import pytest
 import hypercell
 
 MAGIC, VERSION = 0x4C454348, 1
-OUTPUT, TOOL_CALL, RUN_DONE, SLEEP, ABORT, EXITED = 0x0102, 0x0103, 0x0104, 0x0181, 0x0182, 0x0184
+OUTPUT, TOOL_CALL, RUN_DONE, TOOL_WAIT, SLEEP, ABORT, EXITED = (
+    0x0102,
+    0x0103,
+    0x0104,
+    0x0106,
+    0x0181,
+    0x0182,
+    0x0184,
+)
 MAX_FRAME_BYTES = (16 << 20) + (64 << 10)
 # How a run may end whose code broke the rules of the wire.
 ENDINGS = (hypercell.ProtocolError, hypercell.LimitError, hypercell.GuestCrashError)
@@ -21,6 +29,12 @@ ENDINGS = (hypercell.ProtocolError, hypercell.LimitError, hypercell.GuestCrashEr
 def frame(kind, body=b"\xa0", *, magic=MAGIC, version=VERSION, length=None, seq=0):
     return struct.pack("<IHHII", magic, version, kind, len(body) if length is None else length, seq) + body
 
+
+def wait(calls=b"\x80", cancel=b"\x80", timeout=b"\x00"):
+    return frame(TOOL_WAIT, b"\xa3\x65calls" + calls + b"\x66cancel" + cancel + b"\x67timeout" + timeout)
+
+
+CALL = b"\xa3\x62id\x07\x64name\x64ping\x64args\xa0"
 
 FRAMES = {
     "nothing": b"",
@@ -55,6 +69,19 @@ FRAMES = {
     "output to descriptor 9": frame(OUTPUT, b"\xa2bfd\x09ddataAx"),
     "tool call without a name": frame(TOOL_CALL, b"\xa1bid\x01"),
     "tool call with a negative id": frame(TOOL_CALL, b"\xa3bid\x20dnamedpingdargs\xa0"),
+    "wait for ever for no call": wait(timeout=b"\xf6"),
+    "wait of five hundred years for no call": wait(timeout=b"\x1b" + b"\xff" * 8),
+    "wait with two calls of one number": wait(b"\x82" + CALL + CALL),
+    "wait that cancels an unknown call": wait(cancel=b"\x81\x09"),
+    "wait with a negative number": wait(cancel=b"\x81\x20"),
+    "wait with a call that is none": wait(b"\x81\xa0"),
+    "wait with a call without a name": wait(b"\x81\xa2\x62id\x07\x64args\xa0"),
+    "wait with 1025 calls": wait(
+        b"\x99\x04\x01" + b"".join(CALL.replace(b"\x07", b"\x19" + n.to_bytes(2, "big")) for n in range(1025))
+    ),
+    "wait that claims four billion calls": wait(b"\x9a\xff\xff\xff\xff"),
+    "wait without a timeout": frame(TOOL_WAIT, b"\xa2\x65calls\x80\x66cancel\x80"),
+    "replies of the host": frame(0x0006, b"\xa1\x67replies\x80"),
     "sleep of five hundred years": frame(SLEEP, b"\xa1bns\x1b\xff\xff\xff\xff\xff\xff\xff\xff"),
     "exit that is none": frame(EXITED, b"\xa3fstatus\x00fsignal\x00freport`"),
 }

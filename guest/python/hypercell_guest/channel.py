@@ -3,7 +3,7 @@
 Guarantees: strict alternation, one frame out and one frame in, even if submitted code closes the descriptor or runs
 in the middle of an exchange (a `__del__` or a signal handler). Never: looks into a body.
 
-Before: `bootstrap`, `streams`, `tools`. After: the kernel's /dev/hypercell.
+Before: `bootstrap`, `streams`, `tools`, `in_flight`. After: the kernel's /dev/hypercell.
 """
 
 import os
@@ -15,8 +15,15 @@ from hypercell_guest import private_builtins as __builtins__  # noqa: F401
 
 MAGIC = 0x4C454348
 ABI_VERSION = 1
-RUN_REQUEST, TOOL_REPLY, OUTPUT_ACK, WARM, RESET = 0x0001, 0x0002, 0x0003, 0x0004, 0x0005
-READY, OUTPUT, TOOL_CALL, RUN_DONE, WARMED = 0x0101, 0x0102, 0x0103, 0x0104, 0x0105
+RUN_REQUEST, TOOL_REPLY, OUTPUT_ACK, WARM, RESET, TOOL_REPLIES = (
+    0x0001,
+    0x0002,
+    0x0003,
+    0x0004,
+    0x0005,
+    0x0006,
+)
+READY, OUTPUT, TOOL_CALL, RUN_DONE, WARMED, TOOL_WAIT = 0x0101, 0x0102, 0x0103, 0x0104, 0x0105, 0x0106
 
 #: Magic, version, kind, length of the body, and a sequence number, which the kernel fills in.
 _HEADER = Struct("<IHHII")

@@ -83,6 +83,11 @@ def encode(value, path="result", max_bytes=MAX_VALUE_BYTES):
     Raises:
         ValueNotSendableError: the value, or something in it, cannot be sent.
     """
+    return encode_counted(value, path, max_bytes)[0]
+
+
+def encode_counted(value, path="result", max_bytes=MAX_VALUE_BYTES):
+    """Encode as `encode` does; return the bytes, and how many items they are."""
     out = _Output()
     out.depth = 0
     out.items_left = MAX_VALUE_ITEMS - 1
@@ -96,7 +101,7 @@ def encode(value, path="result", max_bytes=MAX_VALUE_BYTES):
     except _TooLargeError as error:
         message = f"{path}: {error.args[0]}"
     else:
-        return bytes(out)
+        return bytes(out), MAX_VALUE_ITEMS - out.items_left
     raise ValueNotSendableError(message)
 
 
@@ -582,6 +587,10 @@ def _item(data, at, depth):
         raise ValueError(f"tag {number} is unknown, or around the wrong kind of item")
     item, at = _item(data, at, depth)
     return build(item), at
+
+
+#: For `in_flight`, which decodes the items of an array as if each were alone.
+decode_item = _item
 
 
 def _check_container(data, at, items, depth):

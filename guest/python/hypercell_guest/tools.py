@@ -1,11 +1,12 @@
-"""What submitted code calls to reach the host: `call_tool`, and each tool by its name.
+"""What submitted code calls to reach the host: `call_tool`, `call_tool_async`, and each tool by its name.
 
-Before: submitted code. After: `codec` and `channel`.
+Before: submitted code. After: `codec`, `channel` and `in_flight`.
 """
 
 from hypercell_guest import private_builtins as __builtins__  # noqa: F401
 from hypercell_guest.channel import TOOL_CALL, TOOL_REPLY, die
-from hypercell_guest.codec import ValueNotSendableError, decode, encode
+from hypercell_guest.codec import ValueNotSendableError, decode, encode, encode_counted
+from hypercell_guest.in_flight import InFlight
 
 MAX_TOOL_NAME_BYTES = 128
 #: What the host calls it if arguments do not fit the parameters; the tool was not called.
@@ -33,10 +34,13 @@ class Tools:
 
     def __init__(self, channel, streams):
         self._exchange, self._send_output, self._calls = channel.exchange, streams.send, 0
+        self._in_flight = InFlight(channel, streams)
 
     def globals(self, tools):
-        """Returns the names that tools, pairs of name and documentation, give to a run."""
-        names = {"call_tool": self._call_tool(), "ToolError": ToolError}
+        """Returns the names that tools, pairs of name and documentation, give to a run that begins."""
+        self._in_flight.forget_all()
+        call_tool, call_tool_async = self._call_tool(), self._call_tool_async()
+        names = {"call_tool": call_tool, "call_tool_async": call_tool_async, "ToolError": ToolError}
         for name, doc in tools:
             if name.isidentifier() and not name.startswith("__"):
                 names[name] = self._by_name(name, doc)
@@ -65,20 +69,33 @@ class Tools:
             return reply["ok"]
         raise _error(name, reply["err"]["type"], reply["err"]["msg"])
 
+    async def call_beside(self, name, arguments):
+        """Calls a tool beside others that are called so, and returns its result; raises as `call`."""
+        encoded, items = _encode(arguments, name, encode_counted)
+        reply = await self._in_flight.call(_encode_name(name), encoded, items)
+        if "err" not in reply:
+            return reply["ok"]
+        raise _error(name, reply["err"]["type"], reply["err"]["msg"])
+
     def _call_tool(self):
         def call_tool(name, /, *args, **kwargs):
             """Calls the tool of this name with keyword arguments and returns its result."""
-            if not isinstance(name, str):
-                raise TypeError(f"call_tool: the name of a tool is a str, not {type(name).__name__}")
-            if args:
-                raise TypeError(
-                    f"call_tool({name!r}): arguments go by keyword, as in call_tool({name!r}, key=value)"
-                )
+            _check("call_tool", name, args)
             return call(name, kwargs)
 
         call = self.call
         call_tool.__module__ = "__main__"
         return call_tool
+
+    def _call_tool_async(self):
+        async def call_tool_async(name, /, *args, **kwargs):
+            """Calls the tool of this name as `call_tool` does, beside others: asyncio.gather several of these."""
+            _check("call_tool_async", name, args)
+            return await call(name, kwargs)
+
+        call = self.call_beside
+        call_tool_async.__module__ = "__main__"
+        return call_tool_async
 
     def _by_name(self, name, doc):
         def tool(*args, **kwargs):
@@ -93,6 +110,15 @@ class Tools:
         return tool
 
 
+def _check(function, name, args):
+    if not isinstance(name, str):
+        raise TypeError(f"{function}: the name of a tool is a str, not {type(name).__name__}")
+    if args:
+        raise TypeError(
+            f"{function}({name!r}): arguments go by keyword, as in {function}({name!r}, key=value)"
+        )
+
+
 def _encode_name(name):
     data = encode(name, "the name of a tool")
     if len(data) > MAX_TOOL_NAME_BYTES + 2:  # with the head of the text
@@ -100,7 +126,7 @@ def _encode_name(name):
     return data
 
 
-def _encode(arguments, tool):
+def _encode(arguments, tool, encode=encode):
     try:
         return encode(arguments, "")
     except ValueNotSendableError as error:

@@ -20,11 +20,13 @@ KINDS = {
     "OutputAck": 0x0003,
     "Warm": 0x0004,
     "Reset": 0x0005,
+    "ToolReplies": 0x0006,
     "Ready": 0x0101,
     "Output": 0x0102,
     "ToolCall": 0x0103,
     "RunDone": 0x0104,
     "Warmed": 0x0105,
+    "ToolWait": 0x0106,
 }
 NAMES = {number: name for name, number in KINDS.items()}
 HEADER = struct.Struct("<IHHII")
@@ -98,7 +100,7 @@ class Guest:
         self.send("RunRequest", request)
         output = {1: bytearray(), 2: bytearray()}
         while True:
-            name, body = self.receive("Output", "ToolCall", "RunDone")
+            name, body = self.receive("Output", "ToolCall", "ToolWait", "RunDone")
             if name == "RunDone":
                 done = Done(body)
                 done.out, done.err = output[1].decode(), output[2].decode()
@@ -109,12 +111,23 @@ class Guest:
                 output[body["fd"]] += body["data"]
                 self.send("OutputAck", {})
                 continue
-            assert set(body) == {"id", "name", "args"}
-            try:
-                self.send("ToolReply", {"id": body["id"], "ok": tools[body["name"]](**body["args"])})
-            except Exception as error:
-                failure = {"type": type(error).__name__, "msg": str(error)}
-                self.send("ToolReply", {"id": body["id"], "err": failure})
+            if name == "ToolWait":
+                assert set(body) == {"calls", "cancel", "timeout"}
+                self.send("ToolReplies", {"replies": self.take(tools, body)})
+                continue
+            self.send("ToolReply", self.reply(tools, body))
+
+    def take(self, tools, wait):
+        """Answers a ToolWait: every call at once, in reverse. Tests that want it otherwise replace this."""
+        return [self.reply(tools, call) for call in reversed(wait["calls"])]
+
+    def reply(self, tools, call):
+        """Runs a tool and returns the body of its ToolReply."""
+        assert set(call) == {"id", "name", "args"}
+        try:
+            return {"id": call["id"], "ok": tools[call["name"]](**call["args"])}
+        except Exception as error:
+            return {"id": call["id"], "err": {"type": type(error).__name__, "msg": str(error)}}
 
     def value(self, code, *args, **kwargs):
         """Runs code that must succeed and returns its value."""

@@ -73,7 +73,10 @@ main = sys.modules["__main__"]
 
 def test_globals_are_those_of_a_program_and_the_inputs(guest):
     code = "sorted(name for name in globals() if name[:2] != '__'), a + 1"
-    assert guest.value(code, inputs={"a": 1}) == (["ToolError", "a", "call_tool"], 2)
+    assert guest.value(code, inputs={"a": 1}) == (
+        ["ToolError", "a", "call_tool", "call_tool_async"],
+        2,
+    )
 
 
 def test_arguments_of_the_program_are_its_name(guest):
