@@ -6,7 +6,18 @@ Nothing here is public; `Image` and `Sandbox` of the package are. Every exceptio
 from collections.abc import Callable
 from typing import Any, TypedDict, final
 
-__all__ = ["Done", "Image", "Sandbox", "ToolCall", "__version__", "decode_value", "encode_value", "preflight"]
+__all__ = [
+    "Done",
+    "Image",
+    "Pool",
+    "Probe",
+    "Sandbox",
+    "ToolCall",
+    "__version__",
+    "decode_value",
+    "encode_value",
+    "preflight",
+]
 
 __version__: str
 """Version of the workspace."""
