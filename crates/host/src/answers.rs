@@ -14,8 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hypercell_abi::limits::MAX_ANSWER_BYTES;
-use hypercell_abi::limits::MAX_MESSAGE_TEXT_BYTES;
+use hypercell_abi::limits::{MAX_ANSWER_BYTES, MAX_MESSAGE_TEXT_BYTES};
 use hypercell_abi::message::{ToolError, ToolReply as WireReply};
 use hypercell_abi::{HostFrame, KernelRequest, RawValue};
 
