@@ -71,6 +71,18 @@ pub trait EngineSource: Send + Sync {
     ///
     /// Any [`VmError`]; the guest must then be dropped.
     fn restore(&self, engine: &mut Self::Engine) -> Result<(), VmError>;
+
+    /// Restores a used guest, if there is one, or makes one: what cannot be restored is dropped, a new one may still work.
+    ///
+    /// # Errors
+    ///
+    /// As for `create`.
+    fn renew(&self, used: Option<Self::Engine>) -> Result<Self::Engine, VmError> {
+        match used.and_then(|mut engine| self.restore(&mut engine).ok().map(|()| engine)) {
+            Some(engine) => Ok(engine),
+            None => self.create(),
+        }
+    }
 }
 
 impl EngineSource for Arc<Image> {

@@ -217,11 +217,7 @@ impl<S: EngineSource + 'static> Pool<S> {
             if let Some(engine) = state.used.pop() {
                 state.misses += 1;
                 let lease = self.lease(state);
-                let engine = match shared.restored(engine) {
-                    Some(engine) => engine,
-                    None => shared.source.create()?,
-                };
-                return Ok((Guest::new(engine), Some(lease)));
+                return Ok((Guest::new(shared.source.renew(Some(engine))?), Some(lease)));
             }
             let left = patience.saturating_duration_since(Instant::now());
             if state.preparing <= state.waiting || left.is_zero() {
@@ -267,11 +263,6 @@ impl<S: EngineSource + 'static> Shared<S> {
         self.process == std::process::id()
     }
 
-    fn restored(&self, mut engine: S::Engine) -> Option<S::Engine> {
-        // What cannot be restored is dropped; a new one may still work.
-        self.source.restore(&mut engine).ok().map(|()| engine)
-    }
-
     /// Asks for a call of `prepare_one` for each guest that is used or missing, unless that was asked for already.
     fn ask_for_work(&self, mut state: MutexGuard<'_, State<S::Engine>>) {
         if state.is_closed {
@@ -290,13 +281,8 @@ impl<S: EngineSource + 'static> Shared<S> {
         }
     }
 
-    fn prepared(&self, engine: Option<S::Engine>) -> Option<Guest<S::Engine>> {
-        let engine = match engine.and_then(|engine| self.restored(engine)) {
-            Some(engine) => engine,
-            None => self.source.create().ok()?,
-        };
-        let mut guest = Guest::new(engine);
-
+    fn prepared(&self, used: Option<S::Engine>) -> Option<Guest<S::Engine>> {
+        let mut guest = Guest::new(self.source.renew(used).ok()?);
         guest.warm_up().ok().map(|()| guest)
     }
 }

@@ -268,13 +268,9 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         let held = self.guest.take().filter(|held| held.guest.is_ours());
         let held = match (held, &self.supply) {
             (Some(held), _) if held.condition == Condition::Ready => held,
-            (Some(mut held), Supply::OnDemand(source)) => match source.restore(&mut held.guest.engine) {
-                Ok(()) => Held::new(Guest::new(held.guest.engine), None),
-                // What cannot be restored is dropped; a new one may still work.
-                Err(_) => Held::new(Guest::new(source.create().map_err(start_error)?), None),
-            },
-            (None, Supply::OnDemand(source)) => {
-                Held::new(Guest::new(source.create().map_err(start_error)?), None)
+            (held, Supply::OnDemand(source)) => {
+                let engine = source.renew(held.map(|held| held.guest.engine)).map_err(start_error)?;
+                Held::new(Guest::new(engine), None)
             }
             (_, Supply::Pool(pool)) => {
                 let (guest, lease) = pool.take().map_err(|error| match error {
@@ -292,8 +288,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
     /// Gives the guest back, if there is a pool to take it: the next run must not have it.
     fn return_guest(&mut self) {
         if let Supply::Pool(pool) = &self.supply
-            && let Some(held) =
-                self.guest.take_if(|held| held.condition == Condition::Used || self.run.is_none())
+            && let Some(held) = self.guest.take()
         {
             pool.give_back(held.guest, held.lease);
         }
@@ -319,33 +314,29 @@ impl<S: EngineSource + 'static> Sandbox<S> {
 
     /// Takes turns with the guest until the caller is needed.
     fn drive(&mut self, mut turn: Vec<u8>) -> Result<Step, Error> {
-        let (flow, counted) = loop {
+        loop {
             let (flow, counted) = self.enter(&turn)?;
             match flow {
                 Flow::Turn(next) => turn = next,
-                other => break (other, counted),
-            }
-        };
-        match flow {
-            Flow::Turn(_) => Err(UsageError::Closed.into()),
-            Flow::CallTool(call) => Ok(Step::ToolCall(call)),
-            Flow::Finish(outcome, exit_code) => {
-                if let Some(held) = &mut self.guest {
-                    held.guest.link.counted = counted;
-                    if self.options.state == StateMode::Kept {
-                        held.condition = Condition::Ready;
+                Flow::CallTool(call) => return Ok(Step::ToolCall(call)),
+                Flow::Finish(outcome, exit_code) => {
+                    if let Some(held) = &mut self.guest {
+                        held.guest.link.counted = counted;
+                        if self.options.state == StateMode::Kept {
+                            held.condition = Condition::Ready;
+                        }
                     }
+                    return Ok(self.finish(outcome, exit_code));
                 }
-                Ok(self.finish(outcome, exit_code))
-            }
-            Flow::FinishGone(status) => {
-                let error = CodeError {
-                    type_name: "SystemExit".into(),
-                    message: format!("os._exit({status})"),
-                    traceback: String::new(),
-                    line: None,
-                };
-                Ok(self.finish(Err(error), Some(status)))
+                Flow::FinishGone(status) => {
+                    let error = CodeError {
+                        type_name: "SystemExit".into(),
+                        message: format!("os._exit({status})"),
+                        traceback: String::new(),
+                        line: None,
+                    };
+                    return Ok(self.finish(Err(error), Some(status)));
+                }
             }
         }
     }
