@@ -1,13 +1,33 @@
 """The host's end of the pipes to an interpreter that runs `_pipe_child.py`, for peers with no channel of their own."""
 
 import json
+from abc import abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any
 
-from _harness import Outcome
+from _harness import MARK, Outcome, Peer
 from _work import Program
 
 CHILD = Path(__file__).with_name("_pipe_child.py").read_text(encoding="utf-8")
+
+
+class PipedPeer(Peer):
+    """A peer whose interpreters run `_pipe_child.py`."""
+
+    @abstractmethod
+    def interpreter(self) -> AbstractContextManager[tuple[IO[str], IO[str]]]:
+        """Starts an interpreter; returns the pipes to it and from it."""
+
+    def run_new(self, program: Program) -> Outcome:
+        with self.interpreter() as pipes:
+            return run_program(*pipes, program)
+
+    def keep(self) -> Callable[[str], Any]:
+        pipes = self.stack.enter_context(self.interpreter())
+        evaluate(*pipes, f"mark = {MARK}", "0")
+        return lambda expression: evaluate(*pipes, "", expression)
 
 
 def run_program(to_child: IO[str], from_child: IO[str], program: Program) -> Outcome:

