@@ -22,7 +22,7 @@ use crate::arch;
 use crate::cell::KernelCell;
 use crate::errno::{Errno, SysResult};
 use crate::link::{Entry, Link};
-use crate::{archive, frames, hotset, loader, mm, paging, syscall, time};
+use crate::{archive, hotset, loader, mm, paging, syscall, time};
 
 /// A line longer than this is sent in parts.
 const MAX_LINE_BYTES: usize = 4096;
@@ -447,14 +447,4 @@ pub fn random(to: &mut [u8]) -> Result<(), Errno> {
         }
         None => Err(Errno::EIO),
     })
-}
-
-/// Reports a kernel bug and ends the VM.
-pub fn abort(reason: &str) -> ! {
-    arch::abort(reason)
-}
-
-/// Frames in use, for diagnostics.
-pub fn frames_available() -> u64 {
-    frames::available()
 }
