@@ -251,9 +251,6 @@ class Sandbox:
             SandboxUnavailableError: This machine cannot start micro-VMs.
         """
 
-    def prepare(self) -> None:
-        """Makes a VM ready, so that the next `start` need not wait for that."""
-
     def start(
         self,
         code: str,

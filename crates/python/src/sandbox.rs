@@ -120,11 +120,6 @@ impl Sandbox {
         Ok(Self { inner: Mutex::new(sandbox), control, is_closing, hook, raised: Raised::default() })
     }
 
-    /// Makes a VM ready, so that the next `start` need not wait for that.
-    fn prepare(&self, py: Python<'_>) -> PyResult<()> {
-        self.with(py, hypercell_host::Sandbox::prepare)
-    }
-
     /// Runs code until it is done, or calls a tool that `answer` does not run. `answer` is called for each tool call, on
     /// this thread, and returns `(value,)`, `(type name, message)` or None.
     #[pyo3(signature = (code, name, inputs, answer=None, wait=None))]
