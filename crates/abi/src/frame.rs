@@ -105,6 +105,8 @@ frame_kinds! {
     Reset = 0x0005, HostToProgram;
     /// Results of some of the calls in flight.
     ToolReplies = 0x0006, HostToProgram;
+    /// This VM is a copy: take new random numbers.
+    Reseed = 0x0007, HostToProgram;
     /// First turn ever: load a program.
     Boot = 0x0081, HostToKernel;
     /// Come to a state that can be captured.
@@ -123,6 +125,8 @@ frame_kinds! {
     Warmed = 0x0105, ProgramToHost;
     /// New calls, and a wait for the result of any in flight.
     ToolWait = 0x0106, ProgramToHost;
+    /// Random numbers are new.
+    Reseeded = 0x0107, ProgramToHost;
     /// Nothing to do for a while.
     Sleep = 0x0181, KernelToHost;
     /// The kernel gave up; the VM is dead.

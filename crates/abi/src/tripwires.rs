@@ -89,6 +89,7 @@ kind_tripwires! {
     Warm = 0x0004;
     Reset = 0x0005;
     ToolReplies = 0x0006;
+    Reseed = 0x0007;
     Boot = 0x0081;
     Checkpoint = 0x0082;
     Resume = 0x0083;
@@ -98,6 +99,7 @@ kind_tripwires! {
     RunDone = 0x0104;
     Warmed = 0x0105;
     ToolWait = 0x0106;
+    Reseeded = 0x0107;
     Sleep = 0x0181;
     Abort = 0x0182;
     Checkpointed = 0x0183;
@@ -115,6 +117,6 @@ const _: () = assert!(
 );
 
 const _: () = assert!(
-    frame::FrameKind::ALL.len() == 19,
+    frame::FrameKind::ALL.len() == 21,
     "a frame kind was added or removed: this changes the wire, see \"Version\" in docs/abi.md"
 );

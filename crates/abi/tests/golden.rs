@@ -52,6 +52,7 @@ fn goldens() -> Vec<Golden> {
         ("body_missing_key", FrameKind::Sleep, "a0"),
         ("body_wrong_type", FrameKind::Sleep, "a1 62 6e73 20"),
         ("body_claims_2_64_keys", FrameKind::Sleep, "bb ffffffffffffffff 62 6e73 01"),
+        ("reseed_of_one_byte", FrameKind::Reseed, "a1 64 73656564 41 00"),
         ("output_fd_3", FrameKind::Output, "a2 62 6664 03 64 64617461 40"),
         (
             "tool_call_argument_twice",

@@ -1,7 +1,8 @@
 """Frames to and from the host through the device.
 
 Guarantees: strict alternation, one frame out and one frame in, even if submitted code closes the descriptor or runs
-in the middle of an exchange (a `__del__` or a signal handler). Never: looks into a body.
+in the middle of an exchange (a `__del__` or a signal handler). Never: looks into a body, but that of Reseed, which may
+come in place of any answer.
 
 Before: `bootstrap`, `streams`, `tools`, `in_flight`. After: the kernel's /dev/hypercell.
 """
@@ -12,22 +13,34 @@ from struct import Struct
 from struct import error as struct_error
 
 from hypercell_guest import private_builtins as __builtins__  # noqa: F401
+from hypercell_guest.codec import decode
+from hypercell_guest.fresh import reseed_copy
 
 MAGIC = 0x4C454348
 ABI_VERSION = 1
-RUN_REQUEST, TOOL_REPLY, OUTPUT_ACK, WARM, RESET, TOOL_REPLIES = (
+RUN_REQUEST, TOOL_REPLY, OUTPUT_ACK, WARM, RESET, TOOL_REPLIES, RESEED = (
     0x0001,
     0x0002,
     0x0003,
     0x0004,
     0x0005,
     0x0006,
+    0x0007,
 )
-READY, OUTPUT, TOOL_CALL, RUN_DONE, WARMED, TOOL_WAIT = 0x0101, 0x0102, 0x0103, 0x0104, 0x0105, 0x0106
+READY, OUTPUT, TOOL_CALL, RUN_DONE, WARMED, TOOL_WAIT, RESEEDED = (
+    0x0101,
+    0x0102,
+    0x0103,
+    0x0104,
+    0x0105,
+    0x0106,
+    0x0107,
+)
 
 #: Magic, version, kind, length of the body, and a sequence number, which the kernel fills in.
 _HEADER = Struct("<IHHII")
 _pack, _unpack, _HEADER_BYTES = _HEADER.pack, _HEADER.unpack_from, _HEADER.size
+_NO_KEYS = b"\xa0"
 #: Bytes of the first read: with the object's own header it stays within a page, and most frames within one read.
 _FIRST_READ_BYTES = 4000
 #: Above what programs use, so that their first file gets number 3; below the kernel's RLIMIT_NOFILE of 1024.
@@ -50,6 +63,14 @@ def die(reason):
     """Ends the process: the two sides no longer understand each other."""
     write(2, b"hypercell_guest: " + reason.encode("utf-8", "backslashreplace") + b"\n")
     _exit(70)
+
+
+def _reseed(body):
+    """Takes new random numbers, as the body of a Reseed says, in whatever state submitted code is."""
+    try:
+        reseed_copy(decode(body)["seed"])
+    except BaseException as error:
+        die(f"no fresh random numbers: {error!r}")
 
 
 class Channel:
@@ -79,7 +100,12 @@ class Channel:
                     data = read(self._fd, _FIRST_READ_BYTES)
                     magic, version, reply_kind, length, seq = _unpack(data)
                     if magic == MAGIC and version == ABI_VERSION:
-                        break
+                        self._seq = seq
+                        if reply_kind != RESEED:
+                            break
+                        _reseed(data[_HEADER_BYTES:])
+                        kind, body = RESEEDED, _NO_KEYS
+                        continue
                 except (OSError, struct_error) as error:
                     reason = error
                 else:
@@ -88,7 +114,6 @@ class Channel:
                 if failures > 1:
                     die(f"cannot talk to the host: {reason}")
                 self._fd = self._open()
-            self._seq = seq
             end = _HEADER_BYTES + length
             if len(data) == end:
                 return reply_kind, data[_HEADER_BYTES:]

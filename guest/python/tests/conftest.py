@@ -21,12 +21,14 @@ KINDS = {
     "Warm": 0x0004,
     "Reset": 0x0005,
     "ToolReplies": 0x0006,
+    "Reseed": 0x0007,
     "Ready": 0x0101,
     "Output": 0x0102,
     "ToolCall": 0x0103,
     "RunDone": 0x0104,
     "Warmed": 0x0105,
     "ToolWait": 0x0106,
+    "Reseeded": 0x0107,
 }
 NAMES = {number: name for name, number in KINDS.items()}
 HEADER = struct.Struct("<IHHII")

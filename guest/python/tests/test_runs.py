@@ -1,5 +1,6 @@
 """One run: its value, its globals, and what stays for the next."""
 
+import random
 import sys
 
 import pytest
@@ -124,6 +125,29 @@ def test_value_that_cannot_cross_is_an_error_that_keeps_the_output(guest, expres
 def test_value_above_the_limit_of_the_run_is_an_error(guest):
     assert guest.value("bytes(997)", max_value=1000) == bytes(997)
     assert guest.error("bytes(998)", max_value=1000)[0] == "ValueNotSendableError"
+
+
+def test_copy_takes_new_random_numbers_between_runs_and_keeps_what_was_kept(guest):
+    guest.run("import random\nrandom.seed(5)\nkept = 1", keep=True)
+    assert guest.ask("Reseed", {"seed": b"\1" * 32}, "Reseeded") == {}
+    expected = random.Random(int.from_bytes(b"\1" * 32, "big")).random()
+    assert guest.value("(kept, random.random())", keep=True) == (1, expected)
+
+
+def test_copy_takes_new_random_numbers_while_it_waits_for_a_tool(guest):
+    def ask():
+        assert guest.ask("Reseed", {"seed": b"\2" * 32}, "Reseeded") == {}
+        return "yes"
+
+    expected = random.Random(int.from_bytes(b"\2" * 32, "big")).random()
+    code = "import random\nrandom.seed(5)\n(call_tool('ask'), random.random())"
+    assert guest.value(code, {"ask": ask}) == ("yes", expected)
+
+
+@pytest.mark.parametrize("body", [{"seed": b"short"}, {}, b"\xff"])
+def test_copy_without_new_random_numbers_ends(guest, body):
+    guest.send("Reseed", body)
+    assert guest.process.wait(10) == 70
 
 
 @pytest.mark.parametrize("seed", [None, b"", bytes(31), bytes(33), "x" * 32, [0] * 32])

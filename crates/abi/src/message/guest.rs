@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use super::{TEXT, ToolWait, either, read_two_texts};
+use super::{TEXT, ToolWait, either, read_empty, read_two_texts};
 use crate::error::WireError;
 use crate::fields::{Reader, Writer};
 use crate::frame::{FrameKind, Route};
@@ -36,6 +36,8 @@ pub enum GuestFrame<'a> {
     ToolWait(ToolWait<'a>),
     /// End of a run.
     RunDone(RunDone<'a>),
+    /// Random numbers are new.
+    Reseeded,
     /// Modules are imported.
     Warmed {
         /// Module and message of each that could not be.
@@ -149,6 +151,7 @@ impl<'a> GuestFrame<'a> {
             Self::ToolCall(_) => FrameKind::ToolCall,
             Self::ToolWait(_) => FrameKind::ToolWait,
             Self::RunDone(_) => FrameKind::RunDone,
+            Self::Reseeded => FrameKind::Reseeded,
             Self::Warmed { .. } => FrameKind::Warmed,
             Self::Sleep { .. } => FrameKind::Sleep,
             Self::Abort { .. } => FrameKind::Abort,
@@ -165,6 +168,7 @@ impl<'a> GuestFrame<'a> {
     /// [`WireError::FrameTooLong`]: the message is above a limit.
     pub fn encode(&self, seq: u32) -> Result<Vec<u8>, WireError> {
         let mut w = Writer::new(match self {
+            Self::Reseeded => 0,
             Self::Warmed { .. } | Self::Sleep { .. } | Self::Checkpointed { .. } => 1,
             Self::Ready { .. } | Self::Output { .. } | Self::Abort { .. } => 2,
             Self::ToolCall(_) | Self::ToolWait(_) | Self::Exited(_) => 3,
@@ -182,6 +186,7 @@ impl<'a> GuestFrame<'a> {
             Self::ToolCall(call) => call.write(&mut w)?,
             Self::ToolWait(wait) => wait.write(&mut w)?,
             Self::RunDone(done) => done.write(&mut w)?,
+            Self::Reseeded => {}
             Self::Warmed { failed } => {
                 w.key("failed").list("failed", failed, MAX_LIST_ENTRIES, |w, pair| {
                     w.pair(["module", "message"], *pair, [TEXT, TEXT])
@@ -241,6 +246,10 @@ impl<'a> GuestFrame<'a> {
             FrameKind::Abort => {
                 let (reason, report) = read_two_texts(r, "reason", "report")?;
                 Ok(Self::Abort { reason, report })
+            }
+            FrameKind::Reseeded => {
+                read_empty(r)?;
+                Ok(Self::Reseeded)
             }
             FrameKind::Warmed => {
                 let mut failed = None;

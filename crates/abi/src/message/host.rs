@@ -36,6 +36,12 @@ pub enum HostFrame<'a> {
     },
     /// Drop kept globals; answered by Ready.
     Reset,
+    /// This VM is one of several copies: take new random numbers; answered by Reseeded. What the program waits for is
+    /// still to come.
+    Reseed {
+        /// Seed of Python's random generators.
+        seed: [u8; ENTROPY_BYTES],
+    },
 }
 
 /// A frame from the host to the kernel.
@@ -107,6 +113,7 @@ impl<'a> HostFrame<'a> {
             Self::OutputAck => FrameKind::OutputAck,
             Self::Warm { .. } => FrameKind::Warm,
             Self::Reset => FrameKind::Reset,
+            Self::Reseed { .. } => FrameKind::Reseed,
         }
     }
 
@@ -129,6 +136,11 @@ impl<'a> HostFrame<'a> {
             Self::Warm { modules } => {
                 let mut w = Writer::new(1);
                 w.key("modules").texts("modules", modules, TEXT)?;
+                w
+            }
+            Self::Reseed { seed } => {
+                let mut w = Writer::new(1);
+                w.key("seed").bytes("seed", seed, ENTROPY_BYTES)?;
                 w
             }
         };
@@ -161,6 +173,14 @@ impl<'a> HostFrame<'a> {
             FrameKind::Reset => {
                 read_empty(&mut r)?;
                 Self::Reset
+            }
+            FrameKind::Reseed => {
+                let mut seed = None;
+                r.map(|key, r| match key {
+                    "seed" => r.once(&mut seed, "seed", read_seed),
+                    _ => Ok(false),
+                })?;
+                Self::Reseed { seed: r.need(seed, "seed")? }
             }
             _ => return Err(WireError::WrongDirection { kind, expected: "a frame from host to program" }),
         };
@@ -269,11 +289,7 @@ impl<'a> RunRequest<'a> {
                 })
             }),
             "keep" => r.once(&mut keep, "keep", |r, _| r.bool()),
-            "seed" => r.once(&mut seed, "seed", |r, f| {
-                let bytes = r.bytes(f, ENTROPY_BYTES)?;
-                let value = len_arg(bytes.len());
-                bytes.try_into().map_err(|_| WireError::FieldRange { field: "seed length", value })
-            }),
+            "seed" => r.once(&mut seed, "seed", read_seed),
             "max_value" => r.once(&mut max_value, "max_value", |r, _| check_max_value(r.uint()?)),
             _ => Ok(false),
         })?;
@@ -317,6 +333,12 @@ impl<'a> ToolReply<'a> {
         })?;
         Ok(Self { id: r.need(id, "id")?, outcome: either(r, value, error, ["ok", "err"])? })
     }
+}
+
+fn read_seed(r: &mut Reader<'_>, field: &'static str) -> Result<[u8; ENTROPY_BYTES], WireError> {
+    let bytes = r.bytes(field, ENTROPY_BYTES)?;
+    let value = len_arg(bytes.len());
+    bytes.try_into().map_err(|_| WireError::FieldRange { field: "seed length", value })
 }
 
 fn check_max_value(value: u64) -> Result<u64, WireError> {

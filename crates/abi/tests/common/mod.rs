@@ -112,6 +112,7 @@ pub fn sample_frames() -> Vec<(&'static str, Vec<u8>)> {
         ("output_ack", host(HostFrame::OutputAck)),
         ("warm", host(HostFrame::Warm { modules: vec!["json", "numpy"] })),
         ("reset", host(HostFrame::Reset)),
+        ("reseed", host(HostFrame::Reseed { seed: *b"fedcba9876543210fedcba9876543210" })),
         (
             "boot",
             kernel(KernelRequest::Boot {
@@ -143,6 +144,7 @@ pub fn sample_frames() -> Vec<(&'static str, Vec<u8>)> {
         ("run_done_value", guest(GuestFrame::RunDone(RunDone { outcome: Ok(value), exit: None }))),
         ("run_done_error", guest(GuestFrame::RunDone(RunDone { outcome: Err(error), exit: None }))),
         ("run_done_exit", guest(GuestFrame::RunDone(RunDone { outcome: Err(exit), exit: Some(-3) }))),
+        ("reseeded", guest(GuestFrame::Reseeded)),
         ("warmed", guest(GuestFrame::Warmed { failed: vec![("numpy", "No module named 'numpy'")] })),
         ("sleep", guest(GuestFrame::Sleep { ns: 1_500_000_000 })),
         ("abort", guest(GuestFrame::Abort { reason: "out of memory", report: "rip 0" })),
