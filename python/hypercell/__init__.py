@@ -27,6 +27,7 @@ from ._errors import (
     SandboxClosedError,
     SandboxPoisonedError,
     SandboxUnavailableError,
+    SnapshotError,
     TimeLimitError,
     ToolLimitError,
     ValueNotSendableError,
@@ -34,8 +35,9 @@ from ._errors import (
 from ._image import Image
 from ._limits import Limits
 from ._pool import Pool, PoolStats
-from ._result import GuestError, RunResult, Usage
+from ._result import GuestError, PendingCall, RunResult, Usage
 from ._sandbox import Sandbox
+from ._snapshot import Snapshot
 from ._tools import Tool
 from ._version import __version__
 
@@ -53,6 +55,7 @@ __all__ = [
     "Limits",
     "MemoryLimitError",
     "OutputLimitError",
+    "PendingCall",
     "PolicyError",
     "Pool",
     "PoolStats",
@@ -64,6 +67,8 @@ __all__ = [
     "SandboxClosedError",
     "SandboxPoisonedError",
     "SandboxUnavailableError",
+    "Snapshot",
+    "SnapshotError",
     "TimeLimitError",
     "Tool",
     "ToolLimitError",

@@ -12,17 +12,19 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ._errors import SandboxBusyError, SandboxClosedError
+from ._checks import NOT_GIVEN, check_options, checked_inputs, checked_pauses, checked_reply
+from ._errors import PolicyError, SandboxBusyError, SandboxClosedError
 from ._image import Image
 from ._limits import Limits
 from ._pool import Pool
-from ._result import RunResult
-from ._sandbox import CALLER_LEFT, GRACE_S, TIME_IS_OVER, Sandbox, check_options, checked_inputs
-from ._tools import Tools, collect_tools
+from ._result import PendingCall, RunResult
+from ._sandbox import CALLER_LEFT, GRACE_S, TIME_IS_OVER, Sandbox
+from ._snapshot import Snapshot
+from ._tools import Tool, Tools, collect_tools
 
 # `_loop` brings asyncio, which takes longer to import than all of this package; whoever awaits has it already.
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class AsyncSandbox:
         limits: Ceilings for each run; `Limits()` unless given.
         image: The interpreter to run; this one, without packages, unless given.
         keep_state: Whether globals stay from run to run, until `reset()`.
-        prepared, pool: As for `Sandbox`.
+        prepared, pool, pause_on: As for `Sandbox`.
         on_audit: Called with a dict for each decision, on a thread of the sandbox.
 
     Raises:
@@ -63,22 +65,82 @@ class AsyncSandbox:
         keep_state: bool = False,
         prepared: int | None = None,
         pool: Pool | None = None,
+        pause_on: Iterable[str] = (),
         on_audit: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         check_options(limits, image, keep_state, prepared, pool, on_audit)
         collected = collect_tools(tools)
-        self._names = list(collected)
-        self._limits = limits if limits is not None else Limits()
-        self._make = functools.partial(
+        limits = limits if limits is not None else Limits()
+        make = functools.partial(
             Sandbox,
             collected,
-            limits=self._limits,
+            limits=limits,
             image=image,
             keep_state=keep_state,
             prepared=prepared,
             pool=pool,
+            pause_on=checked_pauses(pause_on, collected),
             on_audit=on_audit,
         )
+        self._set_up(make, collected, limits, None)
+
+    @classmethod
+    def from_snapshot(
+        cls,
+        snapshot: Snapshot,
+        tools: Tools = (),
+        *,
+        limits: Limits | None = None,
+        keep_state: bool | None = None,
+        prepared: int | None = None,
+        pool: Pool | None = None,
+        pause_on: Iterable[str] | None = None,
+        on_audit: Callable[[dict[str, Any]], None] | None = None,
+    ) -> AsyncSandbox:
+        """Makes a sandbox that goes on from a snapshot, as `Sandbox.from_snapshot` does.
+
+        Args:
+            snapshot: Where to go on from.
+            tools: As there, and the rest too. What does not go with the snapshot is refused when the sandbox is made
+                ready, by `async with` or by the first call.
+            limits: Ceilings for each run.
+            keep_state: Whether globals stay from run to run.
+            prepared: VMs kept ready for this sandbox alone.
+            pool: The pool to take VMs from.
+            pause_on: Names of tools at whose calls a run pauses.
+            on_audit: Called with a dict for each decision, on a thread of the sandbox.
+
+        Raises:
+            PolicyError: A tool or an option cannot be.
+        """
+        if not isinstance(snapshot, Snapshot):
+            raise PolicyError(f"snapshot must be a Snapshot, got {type(snapshot).__name__}")
+        check_options(limits, None, bool(keep_state), prepared, pool, on_audit)
+        collected = collect_tools(tools)
+        limits = limits if limits is not None else snapshot.limits
+        make = functools.partial(
+            Sandbox.from_snapshot,
+            snapshot,
+            collected,
+            limits=limits,
+            keep_state=keep_state,
+            prepared=prepared,
+            pool=pool,
+            pause_on=None if pause_on is None else checked_pauses(pause_on, collected),
+            on_audit=on_audit,
+        )
+        box = cls.__new__(cls)
+        box._set_up(make, collected, limits, snapshot)
+        return box
+
+    def _set_up(
+        self,
+        make: Callable[[], Sandbox],
+        tools: Mapping[str, Tool],
+        limits: Limits,
+        snapshot: Snapshot | None,
+    ) -> None:
+        self._make, self._names, self._limits, self._snapshot = make, list(tools), limits, snapshot
         self._box: Sandbox | None = None
         self._opening: Future[Sandbox] | None = None
         self._running = threading.Lock()
@@ -89,6 +151,13 @@ class AsyncSandbox:
     def closed(self) -> bool:
         """Whether `aclose()` was called."""
         return self._closed
+
+    @property
+    def pending(self) -> PendingCall | None:
+        """The call at which the run is paused, if it is."""
+        if self._box is not None:
+            return self._box.pending
+        return None if self._snapshot is None else self._snapshot.pending
 
     async def run(
         self, code: str, *, inputs: Mapping[str, Any] | None = None, filename: str = "<code>"
@@ -116,12 +185,58 @@ class AsyncSandbox:
         hold = self._acquire("run")
         try:
             box = await self._open()
-            return await self._run(box, code, filename, given, hold)
+            return await self._run(box, box._start_of(code, filename, given), self._limits.wall_time_s, hold)
+        finally:
+            hold.release()
+
+    async def resume(
+        self,
+        value: Any = NOT_GIVEN,
+        /,
+        *,
+        error: BaseException | None = None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> RunResult:
+        """Goes on with a run that is paused, and returns as `run` does.
+
+        Args:
+            value: What the call returns.
+            error: What the call raises.
+            arguments: What to call the tool of this sandbox with.
+
+        Raises:
+            CancelledError: The awaiting task was cancelled; the guest is stopped by then.
+            PolicyError: No run is paused here, or not exactly one answer was given.
+            ValueNotSendableError: The value cannot cross; the run is still paused.
+            LimitError, GuestCrashError, ProtocolError, RunCancelledError, SandboxBusyError, SandboxClosedError,
+            SandboxUnavailableError: As for `Sandbox.resume`.
+        """
+        reply = checked_reply(value, error, arguments)
+        hold = self._acquire("run")
+        try:
+            box = await self._open()
+            return await self._run(box, box._rest_of(reply), box._native.time_left_s(), hold)
+        finally:
+            hold.release()
+
+    async def snapshot(self) -> Snapshot:
+        """Takes a snapshot, as `Sandbox.snapshot` does, on another thread.
+
+        Raises:
+            PolicyError, SandboxBusyError, SandboxClosedError, SandboxPoisonedError, SnapshotError, GuestCrashError,
+            ProtocolError: As for `Sandbox.snapshot`.
+        """
+        from ._loop import in_thread
+
+        hold = self._acquire("be captured")
+        try:
+            box = await self._open()
+            return await in_thread(box.snapshot)
         finally:
             hold.release()
 
     async def reset(self) -> None:
-        """Drops kept state; the next run starts as the image does.
+        """Drops kept state and a paused run; the next run starts as the image or the snapshot does.
 
         Raises:
             SandboxClosedError: The sandbox is closed.
@@ -129,7 +244,7 @@ class AsyncSandbox:
         """
         from ._loop import in_thread
 
-        hold = self._acquire("reset")
+        hold = self._acquire("be reset")
         try:
             box = self._box
             if box is not None:
@@ -138,10 +253,10 @@ class AsyncSandbox:
             hold.release()
 
     def cancel(self) -> bool:
-        """Stops the run that is going on, from any thread; `run` then raises `RunCancelledError`.
+        """Stops the run that is going on or paused, from any thread; `run` or `resume` then raises `RunCancelledError`.
 
         Returns:
-            Whether a run was going on. One that ends at this moment may still return its result.
+            Whether there was one. One that ends at this moment may still return its result.
         """
         box = self._box
         return box is not None and box.cancel()
@@ -167,14 +282,15 @@ class AsyncSandbox:
         await self.aclose()
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "running" if self._running.locked() else "ready"
+        state = "ready" if self.pending is None else "paused"
+        state = "closed" if self._closed else "running" if self._running.locked() else state
         return f"<hypercell.AsyncSandbox {state}, tools {self._names}>"
 
     def _acquire(self, what: str) -> _Hold:
         if self._closed:
             raise SandboxClosedError("the sandbox is closed")
         if not self._running.acquire(blocking=False):
-            advice = "use one sandbox for each task" if what == "run" else "it cannot be reset now"
+            advice = "use one sandbox for each task" if what == "run" else f"it cannot {what} now"
             raise SandboxBusyError(f"this sandbox runs something already; {advice}")
         return _Hold(self._running)
 
@@ -198,13 +314,13 @@ class AsyncSandbox:
         return box
 
     async def _run(
-        self, box: Sandbox, code: str, filename: str, inputs: dict[str, Any], hold: _Hold
+        self, box: Sandbox, work: Callable[[Job], Any], time_s: float | None, hold: _Hold
     ) -> RunResult:
         from ._loop import Bell, CallerLoop
 
         bell = Bell()
         started = time.monotonic()
-        job = box._new_job(code, filename, inputs, home=CallerLoop(), on_wake=bell.ringer)
+        job = box._new_job(work, time_s, home=CallerLoop(), on_wake=bell.ringer)
         hold.on_release = functools.partial(box._forget_job, job)
         try:
             box._ready_worker().submit(job)

@@ -5,6 +5,7 @@ HypercellError
 │   └── CodeTypeError (TypeError)       the code is no text
 ├── ValueNotSendableError (TypeError)   a value that cannot cross; its message names the path to it
 ├── ImageError                          guest files are missing, damaged or of an unsupported interpreter
+├── SnapshotError                       a snapshot is damaged, of another version or processor, or cannot be kept
 ├── SandboxUnavailableError             this machine cannot start micro-VMs; the message says what to do
 ├── SandboxClosedError                  the sandbox was closed
 ├── SandboxBusyError                    the sandbox runs something already
@@ -59,6 +60,10 @@ class ValueNotSendableError(HypercellError, TypeError):
 
 class ImageError(HypercellError):
     """The image of the interpreter cannot be made or loaded."""
+
+
+class SnapshotError(HypercellError):
+    """A snapshot cannot be taken, saved or loaded. The message says why: version, processor, digest, contents."""
 
 
 class SandboxUnavailableError(HypercellError):

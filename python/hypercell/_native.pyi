@@ -12,6 +12,7 @@ __all__ = [
     "Pool",
     "Probe",
     "Sandbox",
+    "Snapshot",
     "ToolCall",
     "__version__",
     "decode_value",
@@ -151,13 +152,13 @@ class Done:
 
 @final
 class Pool:
-    """VMs of one image, prepared in advance for any number of sandboxes."""
+    """VMs of one image or snapshot, prepared in advance for any number of sandboxes."""
 
-    def __new__(cls, image: Image, *, prepared: int, max_prepared: int | None = None) -> Pool:
+    def __new__(cls, base: Image | Snapshot, *, prepared: int, max_prepared: int | None = None) -> Pool:
         """Makes a pool and starts to prepare its VMs.
 
         Args:
-            image: What the VMs are made from.
+            base: What the VMs are made from; no snapshot in the middle of a run.
             prepared: VMs to keep, 0 to 1024.
             max_prepared: VMs to keep after more were wanted at once; one for each processor unless given.
 
@@ -206,7 +207,7 @@ class Probe:
 
 @final
 class Sandbox:
-    """Runs code in micro-VMs made from an image, one run at a time.
+    """Runs code in micro-VMs made from an image or a snapshot, one run at a time.
 
     Any thread may use it, one at a time. `interrupt`, `partial` and `close` work while another thread is in `start` or
     `resume_ok`, and never wait for it.
@@ -214,10 +215,10 @@ class Sandbox:
 
     def __new__(
         cls,
-        image: Image,
+        base: Image | Snapshot,
         *,
         pool: Pool | None = None,
-        tools: list[tuple[str, str]],
+        tools: list[tuple[str, str, str, bool]],
         keep_state: bool,
         wall_time_s: float | None,
         memory_bytes: int,
@@ -232,9 +233,10 @@ class Sandbox:
         """Makes a sandbox; its first VM is started by the first run.
 
         Args:
-            image: What runs in it.
-            pool: Where its VMs come from, one of the same image; without it each is made when a run needs it.
-            tools: Name and description of each tool.
+            base: What runs in it. Of a snapshot in the middle of a run it has that run, paused.
+            pool: Where its VMs come from, one of the same base; without it each is made when a run needs it.
+            tools: Of each tool its name, its description, its parameters in whatever form, and whether a call of it
+                pauses the run.
             keep_state: Whether globals stay from run to run.
             wall_time_s: Seconds of a run, tools included; None is no limit.
             memory_bytes: Memory of the guest, in bytes.
@@ -247,7 +249,7 @@ class Sandbox:
             audit: Hears of each decision, on whichever thread makes it; what it raises is reported, not raised.
 
         Raises:
-            PolicyError: A limit or a tool cannot be.
+            PolicyError: A limit or a tool cannot be, or does not go with the snapshot.
             SandboxUnavailableError: This machine cannot start micro-VMs.
         """
 
@@ -259,7 +261,7 @@ class Sandbox:
         answer: Callable[[ToolCall], tuple[Any] | tuple[str, str] | None] | None = None,
         wait: _Wait | None = None,
     ) -> ToolCall | Done:
-        """Runs code until it is done, or calls a tool that nobody answers. Other threads run meanwhile.
+        """Runs code until it is done, pauses, or calls a tool that nobody answers. Other threads run meanwhile.
 
         Args:
             code: Python source.
@@ -280,16 +282,50 @@ class Sandbox:
             SandboxClosedError: The sandbox is closed.
         """
 
-    def resume_ok(self, call_id: int, value: object) -> ToolCall | Done:
-        """Answers a tool call with a value and goes on as `start` does.
+    def resume_ok(
+        self,
+        call_id: int,
+        value: object,
+        answer: Callable[[ToolCall], tuple[Any] | tuple[str, str] | None] | None = None,
+        wait: _Wait | None = None,
+    ) -> ToolCall | Done:
+        """Answers a tool call with a value and goes on as `start` does, with those functions from now on if given.
 
         Raises:
             ValueNotSendableError: The value cannot cross; the call still waits for `resume_err`.
             RunCancelledError: No run waits for this call any more.
         """
 
-    def resume_err(self, call_id: int, type_name: str, message: str) -> ToolCall | Done:
-        """Answers a tool call with an exception and goes on as `start` does."""
+    def resume_err(
+        self,
+        call_id: int,
+        type_name: str,
+        message: str,
+        answer: Callable[[ToolCall], tuple[Any] | tuple[str, str] | None] | None = None,
+        wait: _Wait | None = None,
+    ) -> ToolCall | Done:
+        """Answers a tool call with an exception and goes on as `resume_ok` does."""
+
+    def pending(self) -> ToolCall | None:
+        """Returns the call that the run waits for, if there is one.
+
+        Raises:
+            SandboxBusyError: Another thread is in the sandbox.
+            SandboxClosedError: The sandbox is closed.
+        """
+
+    def snapshot(self) -> Snapshot:
+        """Takes a snapshot: of globals that are kept, or of the run that waits for a tool. Other threads run meanwhile.
+
+        Raises:
+            PolicyError: There is neither.
+            SnapshotError, GuestCrashError, ProtocolError: The VM does not come to rest; its state is lost.
+            SandboxBusyError: Another thread is in the sandbox.
+            SandboxClosedError: The sandbox is closed.
+        """
+
+    def time_left_s(self) -> float | None:
+        """Returns how long the run that is going on may still take, in seconds; None if no run is, or without limit."""
 
     def interrupt(self, reason: str = "cancelled") -> bool:
         """Stops the run that is going on, from any thread; `start` or `resume_ok` then raises `RunCancelledError`.
@@ -306,6 +342,57 @@ class Sandbox:
 
     def partial(self) -> Done | None:
         """Returns what the run that is going on, or else the last one, wrote and used until now."""
+
+@final
+class Snapshot:
+    """The state of a sandbox at rest. Any number of sandboxes on any threads go on from it."""
+
+    @staticmethod
+    def load(path: str, digest: str | None = None) -> Snapshot:
+        """Reads a file that `save` wrote. Other threads run meanwhile.
+
+        Args:
+            path: The file.
+            digest: SHA-256 that it must have; any if None.
+
+        Raises:
+            SnapshotError: The file cannot be read, is damaged, or of another version or processor.
+            SandboxUnavailableError: This machine cannot start micro-VMs.
+        """
+
+    def save(self, path: str) -> str:
+        """Writes the snapshot to a file and returns its SHA-256. Other threads run meanwhile.
+
+        Raises:
+            SnapshotError: The file cannot be written.
+        """
+
+    def pending(self) -> ToolCall | None:
+        """Returns the call that it waits for, if it was taken in the middle of a run."""
+
+    @property
+    def tools(self) -> list[tuple[str, bool]]:
+        """Names of the tools that it was taken with, and whether a call of each pauses the run."""
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The limits that it was taken with."""
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether it was taken in a sandbox that keeps globals after a run."""
+
+    @property
+    def python_version(self) -> str:
+        """Version of the interpreter, such as "3.11.7"."""
+
+    @property
+    def image_digest(self) -> str:
+        """SHA-256 of the image that it began as."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Largest memory limit of a sandbox that goes on from it, in bytes."""
 
 def preflight(*, cache_dir: str | None = None) -> list[_Check]:
     """Checks whether this machine can run micro-VMs: one dict a part.

@@ -12,6 +12,7 @@ from types import TracebackType
 
 from ._errors import PolicyError
 from ._image import Image, default_image, native
+from ._snapshot import Snapshot
 
 #: VMs that the pool of an image keeps until more are wanted at once.
 _DEFAULT_PREPARED = 1
@@ -50,7 +51,8 @@ class Pool:
             boxes = [Sandbox(pool=pool, tools=tools) for tools in many]
 
     Args:
-        image: What the VMs are made from; the image of this interpreter, without packages, unless given.
+        image: What the VMs are made from, an image or a snapshot between runs; the image of this interpreter, without
+            packages, unless given.
         prepared: VMs to keep, those in use included, 0 to 1024.
         max_prepared: VMs to keep for half a minute after so many were wanted at once; at least `prepared`; one for
             each processor unless given.
@@ -62,10 +64,10 @@ class Pool:
     """
 
     def __init__(
-        self, image: Image | None = None, *, prepared: int = 2, max_prepared: int | None = None
+        self, image: Image | Snapshot | None = None, *, prepared: int = 2, max_prepared: int | None = None
     ) -> None:
-        if image is not None and not isinstance(image, Image):
-            raise PolicyError(f"image must be an Image, got {type(image).__name__}")
+        if image is not None and not isinstance(image, (Image, Snapshot)):
+            raise PolicyError(f"image must be an Image or a Snapshot, got {type(image).__name__}")
         _check_count("prepared", prepared)
         if max_prepared is not None:
             _check_count("max_prepared", max_prepared)
@@ -76,7 +78,7 @@ class Pool:
         self._native = native().Pool(self._image._native, prepared=prepared, max_prepared=max_prepared)
 
     @property
-    def image(self) -> Image:
+    def image(self) -> Image | Snapshot:
         """What the VMs are made from."""
         return self._image
 
@@ -137,8 +139,11 @@ def _check_count(name: str, count: int) -> None:
 _lock = threading.Lock()
 
 
-def default_pool(image: Image) -> Pool:
-    """Returns the pool that sandboxes on an image share unless they have another. A forked child has its own."""
+def default_pool(image: Image | Snapshot) -> Pool:
+    """Returns the pool that sandboxes on one image or snapshot share unless they have another.
+
+    A forked child has its own.
+    """
     with _lock:
         pool = image._pool
         if pool is None or not pool._is_ours:

@@ -54,6 +54,20 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class PendingCall:
+    """A tool call at which a run is paused.
+
+    Attributes:
+        tool: Name of the tool.
+        arguments: What the code called it with, by name; positional ones that no tool at hand can name are a list under
+            `""`. Guest-controlled.
+    """
+
+    tool: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class RunResult:
     """The outcome of one run.
 
@@ -66,6 +80,8 @@ class RunResult:
         exit_code: Status given to `sys.exit` or `os._exit`, or `None`.
         usage: What the run used.
         unsupported_syscalls: System calls that the guest kernel refused, by name, and how often.
+        pending: The call at which the run is paused, if it is not over: `Sandbox.resume` goes on. Output and usage are
+            those until then.
     """
 
     value: Any = None
@@ -75,6 +91,7 @@ class RunResult:
     exit_code: int | None = None
     usage: Usage = field(default_factory=Usage)
     unsupported_syscalls: dict[str, int] = field(default_factory=dict)
+    pending: PendingCall | None = None
 
     def raise_for_error(self) -> None:
         """Raises the error of the submitted code, if it had one.
@@ -86,7 +103,7 @@ class RunResult:
             raise GuestCodeError(self.error)
 
 
-def result_of(done: Any) -> RunResult:
+def result_of(done: Any, pending: PendingCall | None = None) -> RunResult:
     """Makes a result of a native `Done`."""
     return RunResult(
         value=done.value,
@@ -96,4 +113,5 @@ def result_of(done: Any) -> RunResult:
         exit_code=done.exit_code,
         usage=Usage(**done.usage),
         unsupported_syscalls=dict(done.unsupported_syscalls),
+        pending=pending,
     )

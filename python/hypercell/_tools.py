@@ -145,7 +145,7 @@ class Tool:
             ArgumentError: An argument is missing, unknown, given twice or of the wrong type.
         """
         bound = {}
-        for name, value in self._by_name(arguments).items():
+        for name, value in self.by_name(arguments).items():
             parameter = self._parameters.get(name)
             kind = parameter.kind if parameter is not None else self._extra
             if parameter is None and name in _fixed_names(self.function):
@@ -164,8 +164,12 @@ class Tool:
                 raise ArgumentError(f"{self.name}: missing argument {name!r}; {self._known()}")
         return bound
 
-    def _by_name(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the arguments with each positional one under the name of its parameter."""
+    def by_name(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the arguments of a call with each positional one under the name of its parameter.
+
+        Raises:
+            ArgumentError: One has no name, or two.
+        """
         named = dict(arguments)
         positional = named.pop(POSITIONAL, ())
         if not isinstance(positional, (list, tuple)):

@@ -30,6 +30,8 @@ use crate::run::{CodeError, OwnedValue, ToolAnswer, ToolCall, ToolCaller, ToolRe
 use crate::sandbox::SandboxOptions;
 use crate::shorten::shorten_middle;
 
+/// Exception that the guest sees for a call that it cancelled, as asyncio names it.
+const CANCELLED: &str = "CancelledError";
 /// Exception that the guest sees when a tool's result cannot be sent.
 const NOT_SENDABLE: &str = "ValueNotSendableError";
 
@@ -40,8 +42,12 @@ pub(crate) struct Run {
     pub(crate) pending: Option<PendingCall>,
     /// Calls beside each other that have no reply yet.
     pub(crate) in_flight: InFlight,
+    /// Of these, those that become steps as soon as no other one goes on.
+    pub(crate) pausing: Vec<ToolCall>,
     /// Of these, those that become steps, one after the other.
     pub(crate) queued: VecDeque<ToolCall>,
+    /// The call that the last step returned, until it is answered.
+    pub(crate) step: Option<ToolCall>,
     /// Runs tools without a step for each, if it wants to.
     pub(crate) caller: Option<Arc<dyn ToolCaller>>,
 }
@@ -168,9 +174,13 @@ impl<'a> Answers<'a> {
         self.turn(&frame, is_asked)
     }
 
-    /// Has the tool run now, if there is somebody to do so.
+    /// Has the tool run now, if there is somebody to do so and nobody to be waited for.
     fn call(&mut self, call: ToolCall, is_asked: bool) -> Result<Flow, Error> {
-        let Some(caller) = &self.run.caller else { return Ok(Flow::CallTool(call)) };
+        let Some(caller) = self.run.caller.clone() else { return Ok(Flow::CallTool(call)) };
+        if self.run.tools.pauses(&call.name) {
+            self.finish_others(&*caller)?;
+            return Ok(Flow::CallTool(call));
+        }
         let answer = caller.call(&call);
         // The tool may have taken its time.
         self.check_stop()?;
@@ -192,6 +202,17 @@ impl<'a> Answers<'a> {
             }
             replied => replied,
         }
+    }
+
+    /// Waits until no tool runs: a run that is paused must be whole in what the sandbox has of it.
+    fn finish_others(&mut self, caller: &dyn ToolCaller) -> Result<(), Error> {
+        while self.run.in_flight.running() > self.run.pausing.len() {
+            let wait = ToolWait { calls: Vec::new(), cancelled: Vec::new(), timeout: None };
+            let Some(answers) = caller.wait(&wait) else { break };
+            self.check_stop()?;
+            answers.into_iter().try_for_each(|(call, answer)| self.take(call, &answer))?;
+        }
+        Ok(())
     }
 
     /// Answers the pending call, which is pending no longer, and returns what follows.
@@ -220,15 +241,21 @@ impl<'a> Answers<'a> {
 
     /// Has tools run beside each other, and answers with what is done.
     fn wait(&mut self, mut wait: ToolWait, is_asked: bool) -> Result<Flow, Error> {
-        let (has_outcome, is_running) = (self.run.in_flight.has_outcome(), self.run.in_flight.is_running());
-        if !is_running && !has_outcome {
-            self.control.sleep(wait.timeout.unwrap_or_default())?;
-        }
+        let caller = self.run.caller.clone();
+        let becomes_step = |call: &ToolCall| caller.is_none() || self.run.tools.pauses(&call.name);
+        let (pausing, calls) = wait.calls.into_iter().partition(becomes_step);
+        wait.calls = calls;
+        self.run.pausing.extend::<Vec<_>>(pausing);
+        self.cancel_pausing(&wait.cancelled)?;
+        let has_outcome = self.run.in_flight.has_outcome();
         if has_outcome {
             // A denied call, or one for which the last frame had no room, is answered at once.
             wait.timeout = Some(Duration::ZERO);
         }
-        if is_running && let Some(caller) = self.run.caller.clone() {
+        let others = self.run.in_flight.running().saturating_sub(self.run.pausing.len());
+        if others > 0
+            && let Some(caller) = caller
+        {
             match caller.wait(&wait) {
                 Some(answers) => {
                     self.check_stop()?;
@@ -244,10 +271,22 @@ impl<'a> Answers<'a> {
                     }
                 }
             }
-        } else {
-            self.run.queued.extend(wait.calls);
+        } else if !has_outcome {
+            self.run.queued.extend(self.run.pausing.drain(..));
+            if self.run.queued.is_empty() {
+                self.control.sleep(wait.timeout.unwrap_or_default())?;
+            }
         }
         self.next_in_flight(is_asked)
+    }
+
+    /// Ends those calls that the guest does not want any more before anybody was asked about them.
+    fn cancel_pausing(&mut self, cancelled: &[u64]) -> Result<(), Error> {
+        let (ended, left): (Vec<_>, _) =
+            self.run.pausing.drain(..).partition(|call| cancelled.contains(&call.id));
+        self.run.pausing = left;
+        let reply = ToolReply::Error { type_name: CANCELLED, message: "" };
+        ended.iter().try_for_each(|call| self.finish(call.id, reply))
     }
 
     /// Makes a step of the next call in flight that nobody runs, or else tells the guest what is done.

@@ -27,6 +27,10 @@ pub enum AuditEvent<'a> {
     ToolAnswered { run: u64, call: u64, answer: ToolAnswer, answer_bytes: usize },
     /// The guest writes output that is kept.
     OutputAllowed { run: u64, stream: OutputStream, len_bytes: usize },
+    /// The run waits for the result of this call, at rest, until somebody goes on with it.
+    RunPaused { run: u64, call: u64, name: &'a str },
+    /// The run goes on, here or where its snapshot was loaded.
+    RunResumed { run: u64, call: u64 },
     /// The run passes a limit and ends.
     LimitReached { run: u64, error: &'a LimitError },
     /// A run ends.
@@ -93,7 +97,7 @@ impl RunEnding {
     /// Returns the ending that an error makes.
     pub(crate) fn of(error: &Error) -> Self {
         match error {
-            Error::Usage(_) => Self::Usage,
+            Error::Usage(_) | Error::Snapshot(_) => Self::Usage,
             Error::Machine(_) | Error::Image(_) => Self::Machine,
             Error::Limit(_) => Self::Limit,
             Error::Crash(_) => Self::Crash,

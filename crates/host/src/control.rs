@@ -1,7 +1,8 @@
 //! The part of a sandbox that other threads may touch while a run is going on: stop it, and look at it.
 //!
 //! Guarantees: a stop that comes at any moment of a run takes effect, between turns, in a turn or during a sleep; one
-//! that comes between runs does nothing. The first reason to stop is the one reported.
+//! that comes between runs does nothing. The first reason to stop is the one reported. No time passes for a run that is
+//! paused.
 //! Never: enters the guest.
 //!
 //! Before: `sandbox`, and any thread with a [`Control`]. After: `watchdog`, the engine's interrupt handle.
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use hypercell_abi::ExitHeader;
 use hypercell_abi::message::OutputStream;
+use serde::{Deserialize, Serialize};
 use syscalls::Sysno;
 
 use crate::engine::Interrupt;
@@ -40,6 +42,7 @@ struct Shared {
 /// A run that is going on.
 struct Current {
     started: Instant,
+    paused: Option<Instant>,
     wall_time: Option<Duration>,
     stop: Option<Stop>,
     /// Of the guest that is in a turn.
@@ -59,7 +62,21 @@ struct Record {
     usage: Usage,
     unsupported: BTreeMap<u16, u64>,
     started: Instant,
-    ended: Option<Instant>,
+    /// When the run was paused, or ended.
+    stopped: Option<Instant>,
+}
+
+/// What a run did before this process took it over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Past {
+    pub(crate) usage: Usage,
+    #[serde(with = "crate::hex")]
+    pub(crate) stdout: Vec<u8>,
+    #[serde(with = "crate::hex")]
+    pub(crate) stderr: Vec<u8>,
+    /// Attempts by number of the system call.
+    pub(crate) unsupported: BTreeMap<u16, u64>,
 }
 
 /// Counters of a guest that go on from run to run.
@@ -116,17 +133,94 @@ impl Control {
             usage: Usage::default(),
             unsupported: BTreeMap::new(),
             started,
-            ended: None,
+            stopped: None,
         });
-        *lock(&self.0.current) = Some(Current { started, wall_time, stop: None, guest: None, alarm });
+        *lock(&self.0.current) =
+            Some(Current { started, paused: None, wall_time, stop: None, guest: None, alarm });
         Ok(())
+    }
+
+    /// Gives the run that has just begun a past.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] if it wrote more than this run may.
+    pub(crate) fn take_over(&self, past: &Past) -> Result<(), LimitError> {
+        // A system that started later than the run did has no such instant; the run then gets its time once more.
+        let started = Instant::now().checked_sub(past.usage.wall_time);
+        if let (Some(started), Some(current)) = (started, lock(&self.0.current).as_mut()) {
+            current.started = started;
+        }
+        let mut record = lock(&self.0.record);
+        let Some(record) = record.as_mut() else { return Ok(()) };
+        record.started = started.unwrap_or(record.started);
+        record.usage = past.usage;
+        record.unsupported.clone_from(&past.unsupported);
+        record.output.write(OutputStream::Stdout, &past.stdout)?;
+        record.output.write(OutputStream::Stderr, &past.stderr)
+    }
+
+    /// Returns what the run did until now, for another process to take it over.
+    pub(crate) fn past(&self) -> Past {
+        let record = lock(&self.0.record);
+        let Some(record) = record.as_ref() else { return Past::default() };
+        Past {
+            usage: record.usage(),
+            stdout: record.output.bytes(OutputStream::Stdout).to_vec(),
+            stderr: record.output.bytes(OutputStream::Stderr).to_vec(),
+            unsupported: record.unsupported.clone(),
+        }
+    }
+
+    /// Stops the clock of a run that waits for somebody outside.
+    pub(crate) fn pause(&self) {
+        let now = Instant::now();
+        if let Some(current) = lock(&self.0.current).as_mut() {
+            current.paused.get_or_insert(now);
+        }
+        if let Some(record) = lock(&self.0.record).as_mut() {
+            record.stopped.get_or_insert(now);
+        }
+    }
+
+    /// Goes on with the clock. Returns whether it stood still.
+    pub(crate) fn unpause(&self) -> bool {
+        let mut current = lock(&self.0.current);
+        let Some(current) = current.as_mut() else { return false };
+        let Some(paused) = current.paused.take() else { return false };
+        let pause = paused.elapsed();
+        current.started += pause;
+        if let Some(deadline) = current.deadline() {
+            current.alarm.ring_at(deadline);
+        }
+        if let Some(record) = lock(&self.0.record).as_mut() {
+            record.started += pause;
+            record.stopped = None;
+        }
+        true
+    }
+
+    /// Returns where counters of a guest that begin at nothing must have stood, for the run to have used what it did.
+    pub(crate) fn counted(&self) -> Counted {
+        let before = |used: u64| 0_u32.wrapping_sub(u32::try_from(used).unwrap_or(u32::MAX));
+        let usage = lock(&self.0.record).as_ref().map(|record| record.usage).unwrap_or_default();
+        Counted { page_faults: before(usage.page_faults), syscalls: before(usage.syscalls) }
+    }
+
+    /// Returns how long the run that is going on may still take; `None` is for ever.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        let current = lock(&self.0.current);
+        let current = current.as_ref()?;
+        let now = current.paused.unwrap_or_else(Instant::now);
+        Some(current.end()?.saturating_duration_since(now))
     }
 
     /// Ends a run.
     pub(crate) fn end(&self) {
         let ended = lock(&self.0.current).take();
         if let Some(record) = lock(&self.0.record).as_mut() {
-            record.ended.get_or_insert_with(Instant::now);
+            record.stopped.get_or_insert_with(Instant::now);
         }
         drop(ended);
     }
@@ -234,8 +328,13 @@ impl fmt::Debug for Control {
 }
 
 impl Current {
-    fn deadline(&self) -> Option<Instant> {
+    /// When the time is over, if none passes meanwhile.
+    fn end(&self) -> Option<Instant> {
         self.wall_time.and_then(|time| self.started.checked_add(time))
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        if self.paused.is_some() { None } else { self.end() }
     }
 
     fn stop_reason(&mut self) -> Option<Error> {
@@ -270,13 +369,17 @@ impl Ring for Shared {
 }
 
 impl Record {
-    fn report(&self) -> Report {
-        let wall_time = self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.started);
+    fn usage(&self) -> Usage {
+        let wall_time = self.stopped.unwrap_or_else(Instant::now).saturating_duration_since(self.started);
         let output_bytes = u64::try_from(self.output.len_bytes()).unwrap_or(u64::MAX);
+        Usage { wall_time, output_bytes, ..self.usage }
+    }
+
+    fn report(&self) -> Report {
         Report {
             stdout: self.output.text(OutputStream::Stdout),
             stderr: self.output.text(OutputStream::Stderr),
-            usage: Usage { wall_time, output_bytes, ..self.usage },
+            usage: self.usage(),
             unsupported_syscalls: self.unsupported.iter().map(|(&nr, &count)| (name_of(nr), count)).collect(),
         }
     }

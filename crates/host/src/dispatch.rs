@@ -98,7 +98,10 @@ pub(crate) fn dispatch(frame: GuestFrame<'_>, gates: &mut Gates<'_>) -> Result<N
         GuestFrame::Sleep { ns } => Ok(Next::Sleep(Duration::from_nanos(ns))),
         GuestFrame::Exited(exited) => end_of_program(&exited),
         GuestFrame::Abort { reason, report } => Err(death_of_kernel(reason, report, gates.max_memory_bytes)),
-        frame @ (GuestFrame::Ready { .. } | GuestFrame::Warmed { .. } | GuestFrame::Checkpointed { .. }) => {
+        frame @ (GuestFrame::Ready { .. }
+        | GuestFrame::Reseeded
+        | GuestFrame::Warmed { .. }
+        | GuestFrame::Checkpointed { .. }) => {
             Err(ProtocolError::UnexpectedFrame { kind: frame.kind(), due: "a frame of a run" }.into())
         }
     }

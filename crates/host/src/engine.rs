@@ -72,6 +72,17 @@ pub trait EngineSource: Send + Sync {
     /// Any [`VmError`]; the guest must then be dropped.
     fn restore(&self, engine: &mut Self::Engine) -> Result<(), VmError>;
 
+    /// Whether its guests hold globals of earlier runs, which further runs shall find; copies that go on from one state
+    /// need new random numbers.
+    fn has_state(&self) -> bool {
+        false
+    }
+
+    /// Whether its guests wait for the result of a tool instead of a `RunRequest`.
+    fn is_in_run(&self) -> bool {
+        false
+    }
+
     /// Restores a used guest, if there is one, or makes one: what cannot be restored is dropped, a new one may still work.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hypercell_abi::{FrameKind, WireError};
@@ -26,6 +27,9 @@ pub enum Error {
     /// This machine cannot run a micro-VM, or stopped being able to.
     #[error(transparent)]
     Machine(#[from] MachineError),
+    /// A snapshot cannot be taken, kept, or gone on from.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// The image cannot be had.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -93,6 +97,58 @@ pub enum UsageError {
     /// A run in a sandbox whose pool is closed.
     #[error("the pool of this sandbox is closed")]
     PoolClosed,
+}
+
+/// What is wrong with a snapshot, or with what shall go on from it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "fields are named after the words of the message")]
+pub enum SnapshotError {
+    /// Nothing is kept between runs, and no run waits.
+    #[error(
+        "there is nothing to take a snapshot of: the sandbox keeps no state between runs, and no run waits for a tool; \
+         use keep_state=True, or pause_on"
+    )]
+    NothingKept,
+    /// The run of a snapshot that was taken in the middle of one is over, and nothing else starts from there.
+    #[error(
+        "the snapshot was taken in the middle of a run, which is over in this sandbox; make another one from it"
+    )]
+    RunIsOver,
+    /// Guests to be prepared for runs cannot be in the middle of one.
+    #[error(
+        "the snapshot was taken in the middle of a run, so that no VM can be prepared from it for others"
+    )]
+    CannotPrepare,
+    #[error("the snapshot knows the tool {name:?}, which is not among the tools given")]
+    ToolMissing { name: String },
+    #[error("the tool {name:?} has other parameters than when the snapshot was taken")]
+    ToolDiffers { name: String },
+    #[error("the tool {name:?} was not there when the run began that this snapshot is of")]
+    ToolAdded { name: String },
+    #[error("{limit} is {now}; the run that this snapshot is of began with {then}")]
+    OtherLimit { limit: &'static str, then: String, now: String },
+    #[error("memory_bytes of {memory_bytes} exceeds {max}, what the snapshot was made for")]
+    OtherMemory { memory_bytes: u64, max: u64 },
+    #[error("the run that this snapshot is of began with keep_state={}", if *keeps_state { "True" } else { "False" })]
+    OtherStateMode { keeps_state: bool },
+    #[error("the snapshot is of {what} version {then}, and this is {now}")]
+    OtherVersion { what: &'static str, then: String, now: String },
+    #[error("the snapshot was taken on another processor: {detail}")]
+    OtherProcessor { detail: String },
+    #[error("the snapshot file has SHA-256 {found}, not {expected}")]
+    OtherDigest { found: String, expected: String },
+    #[error("the snapshot is damaged: {detail}")]
+    Damaged { detail: String },
+    #[error("{what} of {len_bytes} bytes exceeds {max_bytes}, the most that a snapshot file may hold")]
+    TooLong { what: &'static str, len_bytes: u64, max_bytes: u64 },
+    #[error("cannot read the snapshot file {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write the snapshot file {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    /// The VM does not come to rest, or cannot be captured.
+    #[error("the state of the VM cannot be captured: {0}")]
+    Vm(VmError),
 }
 
 /// What this machine cannot do.

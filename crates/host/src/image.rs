@@ -37,7 +37,9 @@ mod system;
 mod tree;
 mod warm;
 
+pub(crate) use build::scratch_bytes;
 pub use cache::Metadata;
+pub(crate) use cpu::features as cpu_features;
 pub use discover::Interpreter;
 pub use error::ImageError;
 

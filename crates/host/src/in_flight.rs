@@ -23,6 +23,7 @@ use hypercell_abi::{RawValue, WireError};
 
 use crate::error::ProtocolError;
 use crate::run::OwnedValue;
+use serde::{Deserialize, Serialize};
 
 /// What a reply has around its value or its texts, at most.
 const REPLY_OVERHEAD_BYTES: usize = 64;
@@ -49,7 +50,8 @@ struct Call {
 }
 
 /// What came of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Outcome {
     /// A value.
     Value(OwnedValue),
@@ -62,6 +64,16 @@ pub(crate) enum Outcome {
     },
 }
 
+/// An outcome that waits to be sent, and what its call counts for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WaitingOutcome {
+    guest_id: u64,
+    argument_bytes: usize,
+    argument_items: usize,
+    outcome: Outcome,
+}
+
 impl InFlight {
     /// Takes a call up, before anything is decided about it. Input is guest-controlled.
     ///
@@ -69,14 +81,22 @@ impl InFlight {
     ///
     /// [`ProtocolError::CallInFlight`], [`ProtocolError::TooManyInFlight`].
     pub(crate) fn admit(&mut self, call: &ToolCall<'_>) -> Result<(), ProtocolError> {
-        if self.calls.contains_key(&call.id) {
-            return Err(ProtocolError::CallInFlight { id: call.id });
-        }
         let args = call.args.as_value();
-        let (argument_bytes, argument_items) = (args.as_bytes().len(), args.item_count());
+        self.insert(call.id, args.as_bytes().len(), args.item_count())
+    }
+
+    fn insert(
+        &mut self,
+        guest_id: u64,
+        argument_bytes: usize,
+        argument_items: usize,
+    ) -> Result<(), ProtocolError> {
+        if self.calls.contains_key(&guest_id) {
+            return Err(ProtocolError::CallInFlight { id: guest_id });
+        }
         self.argument_bytes = self.argument_bytes.saturating_add(argument_bytes);
         self.argument_items = self.argument_items.saturating_add(argument_items);
-        self.calls.insert(call.id, Call { id: None, argument_bytes, argument_items });
+        self.calls.insert(guest_id, Call { id: None, argument_bytes, argument_items });
         for (what, count, max) in [
             ("calls", self.calls.len(), MAX_CALLS_IN_FLIGHT),
             ("bytes of arguments", self.argument_bytes, MAX_VALUE_BYTES),
@@ -112,9 +132,44 @@ impl InFlight {
         Ok(call.id.filter(|id| self.running.contains_key(id)))
     }
 
-    /// Whether a tool runs.
+    /// Whether a tool runs, or waits to.
     pub(crate) fn is_running(&self) -> bool {
         !self.running.is_empty()
+    }
+
+    /// Returns how many calls have no outcome yet.
+    pub(crate) fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Returns the guest's number of a call that has no outcome yet.
+    pub(crate) fn guest_id(&self, id: u64) -> Option<u64> {
+        self.running.get(&id).copied()
+    }
+
+    /// Returns the outcomes that wait to be sent, for another process to send them.
+    pub(crate) fn waiting(&self) -> Vec<WaitingOutcome> {
+        let calls = self.outcomes.iter().filter_map(|(guest_id, outcome)| {
+            let call = self.calls.get(guest_id)?;
+            Some(WaitingOutcome {
+                guest_id: *guest_id,
+                argument_bytes: call.argument_bytes,
+                argument_items: call.argument_items,
+                outcome: outcome.clone(),
+            })
+        });
+        calls.collect()
+    }
+
+    /// Takes over an outcome of another process.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::CallInFlight`], [`ProtocolError::TooManyInFlight`].
+    pub(crate) fn take_over(&mut self, waiting: &WaitingOutcome) -> Result<(), ProtocolError> {
+        self.insert(waiting.guest_id, waiting.argument_bytes, waiting.argument_items)?;
+        self.settle(waiting.guest_id, waiting.outcome.clone());
+        Ok(())
     }
 
     /// Whether a tool runs for this call.

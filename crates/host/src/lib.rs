@@ -26,6 +26,7 @@ pub mod engine;
 pub mod error;
 mod gate;
 mod guest;
+mod hex;
 pub mod image;
 mod in_flight;
 mod limits;
@@ -37,6 +38,7 @@ mod probe;
 mod run;
 mod sandbox;
 mod shorten;
+pub mod snapshot;
 pub mod vm;
 mod watchdog;
 
@@ -55,6 +57,7 @@ pub use run::{
     ToolWait, Usage,
 };
 pub use sandbox::{Sandbox, SandboxOptions, StateMode};
+pub use snapshot::{Origin, Snapshot};
 
 /// Locks a mutex, whether or not a thread panicked with it: no lock here guards a state that a panic could leave half
 /// done.

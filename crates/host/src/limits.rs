@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use hypercell_abi::limits::{MAX_CODE_BYTES, MAX_TOOL_NAME_BYTES, MAX_TOOLS, MAX_VALUE_BYTES};
+use serde::{Deserialize, Serialize};
 
 use crate::error::UsageError;
 
@@ -23,7 +24,8 @@ pub(crate) const PAGE_BYTES: u64 = 4096;
 const MAX_TOOL_DOC_BYTES: usize = hypercell_abi::limits::MAX_MESSAGE_TEXT_BYTES;
 
 /// Ceilings for each run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Time from the start to the end of a run, tools included; `None` is no limit.
     pub wall_time: Option<Duration>,
@@ -90,6 +92,29 @@ impl Limits {
         }
     }
 
+    /// Returns name and values of the first limit that differs.
+    pub(crate) fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
+        let seconds = |time: Option<Duration>| {
+            time.map_or_else(|| "none".to_owned(), |time| time.as_secs_f64().to_string())
+        };
+        [
+            ("wall_time_s", seconds(self.wall_time), seconds(other.wall_time)),
+            ("memory_bytes", self.memory_bytes.to_string(), other.memory_bytes.to_string()),
+            ("output_bytes", self.output_bytes.to_string(), other.output_bytes.to_string()),
+            ("tool_calls", self.tool_calls.to_string(), other.tool_calls.to_string()),
+            (
+                "tool_argument_bytes",
+                self.tool_argument_bytes.to_string(),
+                other.tool_argument_bytes.to_string(),
+            ),
+            ("tool_result_bytes", self.tool_result_bytes.to_string(), other.tool_result_bytes.to_string()),
+            ("result_bytes", self.result_bytes.to_string(), other.result_bytes.to_string()),
+            ("code_bytes", self.code_bytes.to_string(), other.code_bytes.to_string()),
+        ]
+        .into_iter()
+        .find(|(_, one, two)| one != two)
+    }
+
     /// Returns the memory limit in whole pages.
     pub(crate) fn memory_pages(&self) -> u32 {
         u32::try_from(self.memory_bytes / PAGE_BYTES).unwrap_or(u32::MAX)
@@ -97,12 +122,17 @@ impl Limits {
 }
 
 /// A tool as the guest is told of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ToolInfo {
     /// The name that `call_tool` takes.
     pub name: String,
     /// Shown by `help()` in the guest.
     pub doc: String,
+    /// Its parameters, in whatever form: a snapshot goes on only with tools that have the same.
+    pub schema: String,
+    /// Whether a call of it pauses the run: it becomes a step, and no time passes until `resume`.
+    pub pauses: bool,
 }
 
 /// Checks names and number of the tools of a sandbox.
@@ -159,7 +189,7 @@ mod tests {
 
     #[test]
     fn tool_name_given_twice_is_refused() {
-        let tool = ToolInfo { name: "f".into(), doc: String::new() };
+        let tool = ToolInfo { name: "f".into(), ..ToolInfo::default() };
         let error = check_tools(&[tool.clone(), tool]).expect_err("the same name twice");
         assert_eq!(error.to_string(), "two tools have the name \"f\"");
     }

@@ -44,12 +44,17 @@ impl OutputCapture {
         self.stdout.len() + self.stderr.len()
     }
 
-    /// Returns a stream as text. Bytes that are not UTF-8 become U+FFFD; a character that the limit cut is left out.
-    pub(crate) fn text(&self, stream: OutputStream) -> String {
-        let bytes = match stream {
+    /// Returns what a stream holds.
+    pub(crate) fn bytes(&self, stream: OutputStream) -> &[u8] {
+        match stream {
             OutputStream::Stdout => &self.stdout,
             OutputStream::Stderr => &self.stderr,
-        };
+        }
+    }
+
+    /// Returns a stream as text. Bytes that are not UTF-8 become U+FFFD; a character that the limit cut is left out.
+    pub(crate) fn text(&self, stream: OutputStream) -> String {
+        let bytes = self.bytes(stream);
         let whole = if self.budget.is_exceeded() { without_cut_character(bytes) } else { bytes };
         String::from_utf8_lossy(whole).into_owned()
     }

@@ -16,16 +16,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::engine::{EngineSource, VmError};
-use crate::error::UsageError;
+use crate::error::{Error, SnapshotError, UsageError};
 use crate::guest::Guest;
-use crate::image::Image;
 use crate::lock;
 use crate::preparer::{self, Prepare};
+use crate::snapshot::Origin;
+use crate::watchdog::Timeout;
 
 /// How long the pool keeps what a burst made it grow to.
 const KEEP: Duration = Duration::from_secs(30);
 /// How long `take` waits for a guest that is being prepared before it makes one itself.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long a guest may take to become ready.
+const PREPARE_TIME: Duration = Duration::from_secs(10);
 
 /// How many guests a pool keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +65,7 @@ pub struct PoolStats {
 }
 
 /// Guests made by `S`, ready to run. Cloning shares the pool.
-pub struct Pool<S: EngineSource + 'static = Arc<Image>>(Arc<Shared<S>>);
+pub struct Pool<S: EngineSource + 'static = Origin>(Arc<Shared<S>>);
 
 struct Shared<S: EngineSource> {
     source: S,
@@ -110,8 +114,12 @@ impl<S: EngineSource + 'static> Pool<S> {
     ///
     /// # Errors
     ///
-    /// [`UsageError::LimitOutOfRange`]: a number is above [`MAX_PREPARED`], or `max_prepared` is 0 or below `prepared`.
-    pub fn new(source: S, options: PoolOptions) -> Result<Self, UsageError> {
+    /// [`UsageError::LimitOutOfRange`]: a number is above [`MAX_PREPARED`], or `max_prepared` is 0 or below `prepared`;
+    /// [`SnapshotError::CannotPrepare`] for a snapshot in the middle of a run.
+    pub fn new(source: S, options: PoolOptions) -> Result<Self, Error> {
+        if source.is_in_run() {
+            return Err(SnapshotError::CannotPrepare.into());
+        }
         let check = |limit, value: usize, min: usize, max: usize| {
             let [value, min, max] = [value, min, max].map(|n| u64::try_from(n).unwrap_or(u64::MAX));
             if (min..=max).contains(&value) {
@@ -194,6 +202,11 @@ impl<S: EngineSource + 'static> Pool<S> {
         drop(left);
     }
 
+    /// Returns what its guests are made from.
+    pub(crate) fn source(&self) -> &S {
+        &self.0.source
+    }
+
     /// Hands out a guest: a ready one if there is one, else the fastest that can be had.
     ///
     /// # Errors
@@ -202,7 +215,7 @@ impl<S: EngineSource + 'static> Pool<S> {
     pub(crate) fn take(&self) -> Result<Taken<S>, TakeError> {
         let shared = &self.0;
         if !shared.is_ours() {
-            return Ok((Guest::new(shared.source.create()?), None));
+            return Ok((Guest::of(&shared.source, shared.source.create()?), None));
         }
         let patience = Instant::now() + PATIENCE;
         let mut state = lock(&shared.state);
@@ -217,7 +230,8 @@ impl<S: EngineSource + 'static> Pool<S> {
             if let Some(engine) = state.used.pop() {
                 state.misses += 1;
                 let lease = self.lease(state);
-                return Ok((Guest::new(shared.source.renew(Some(engine))?), Some(lease)));
+                let engine = shared.source.renew(Some(engine))?;
+                return Ok((Guest::of(&shared.source, engine), Some(lease)));
             }
             let left = patience.saturating_duration_since(Instant::now());
             if state.preparing <= state.waiting || left.is_zero() {
@@ -225,7 +239,7 @@ impl<S: EngineSource + 'static> Pool<S> {
                 state.target = (state.target + 1).min(shared.options.max_prepared);
                 state.grown_at = Instant::now();
                 let lease = self.lease(state);
-                return Ok((Guest::new(shared.source.create()?), Some(lease)));
+                return Ok((Guest::of(&shared.source, shared.source.create()?), Some(lease)));
             }
             state.waiting += 1;
             state = shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -282,8 +296,14 @@ impl<S: EngineSource + 'static> Shared<S> {
     }
 
     fn prepared(&self, used: Option<S::Engine>) -> Option<Guest<S::Engine>> {
-        let mut guest = Guest::new(self.source.renew(used).ok()?);
-        guest.warm_up().ok().map(|()| guest)
+        let mut guest = Guest::of(&self.source, self.source.renew(used).ok()?);
+        if self.source.has_state() {
+            // What earlier runs left would know of a further one; and nobody vouches for it that it answers.
+            let _timeout = Timeout::new(guest.link.interrupt.clone(), PREPARE_TIME).ok()?;
+            guest.reseed().ok().map(|()| guest)
+        } else {
+            guest.warm_up().ok().map(|()| guest)
+        }
     }
 }
 

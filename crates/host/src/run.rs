@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hypercell_abi::{NamedValues, RawValue};
+use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
 
 /// An encoded Python value that was checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnedValue(Vec<u8>);
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OwnedValue(#[serde(with = "crate::hex")] Vec<u8>);
 
 impl OwnedValue {
     /// Copies a checked value.
@@ -25,6 +27,14 @@ impl OwnedValue {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for OwnedValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = crate::hex::deserialize(deserializer)?;
+        RawValue::new(&bytes).map_err(D::Error::custom)?;
+        Ok(Self(bytes))
     }
 }
 
@@ -49,7 +59,8 @@ pub enum Step {
 }
 
 /// A tool call that the gate allowed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ToolCall {
     /// Number of the call, for `resume`. A sandbox never gives one twice.
     pub id: u64,
@@ -158,7 +169,8 @@ pub struct Report {
 }
 
 /// What a run used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Usage {
     /// From the start of the run to its end or to now.
     pub wall_time: Duration,

@@ -3,9 +3,11 @@
 //! Guarantees: a run starts in a guest as the image made it, or, if state is kept, as the last run left it. After
 //! anything but a clean end (a limit, a stop, a crash, a broken rule) the guest is dropped, and kept state with it; the
 //! next run starts as the image does. `start` and `resume` return within the wall-time limit.
-//! Never: looks at guest bytes (`channel`), decides (`dispatch`), or runs a tool (the caller).
+//! Never: looks at guest bytes (`channel`), decides (`dispatch`), or runs a tool (the caller). `capture` takes snapshots.
 //!
 //! Before: the caller. After: `channel` and the engine for each turn, `dispatch` for each answer.
+
+mod capture;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,15 +23,15 @@ use crate::clock;
 use crate::control::{Control, Counted};
 use crate::dispatch;
 use crate::engine::{Engine, EngineSource, VmError};
-use crate::error::{CrashError, Error, MachineError, UsageError};
+use crate::error::{CrashError, Error, MachineError, SnapshotError, UsageError};
 use crate::gate::ToolGate;
 use crate::guest::Guest;
-use crate::image::Image;
 use crate::in_flight::InFlight;
 use crate::limits::{self, Limits, ToolInfo};
 use crate::pool::{Lease, Pool, TakeError};
 use crate::preflight;
-use crate::run::{CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolCaller, ToolReply};
+use crate::run::{CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolCall, ToolCaller, ToolReply};
+use crate::snapshot::Origin;
 
 /// What becomes of Python's globals after a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,7 +59,7 @@ pub struct SandboxOptions {
 /// Runs code in guests that `S` makes, one run at a time.
 ///
 /// The flow of one run is `start`, then `resume` for each [`Step::ToolCall`], until [`Step::Done`].
-pub struct Sandbox<S: EngineSource + 'static = Arc<Image>> {
+pub struct Sandbox<S: EngineSource + 'static = Origin> {
     supply: Supply<S>,
     options: SandboxOptions,
     guest: Option<Held<S>>,
@@ -177,7 +179,9 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             tools: ToolGate::new(&self.options.tools, &self.options.limits),
             pending: None,
             in_flight: InFlight::default(),
+            pausing: Vec::new(),
             queued: VecDeque::new(),
+            step: None,
             caller,
         });
         let event = AuditEvent::RunStarted { run, name: spec.name, code_bytes: spec.code.len() };
@@ -193,19 +197,83 @@ impl<S: EngineSource + 'static> Sandbox<S> {
     /// Every [`Error`] but [`Error::Image`]. After [`UsageError::NoSuchCall`] and [`UsageError::ReplyTooLong`] the
     /// run still waits.
     pub fn resume(&mut self, call: u64, reply: ToolReply<'_>) -> Result<Step, Error> {
+        self.resume_with(call, reply, None)
+    }
+
+    /// The same, with somebody else who runs further tools. The run goes on as it would have without a pause: the clock
+    /// of a paused one starts again.
+    ///
+    /// # Errors
+    ///
+    /// As for `resume`; [`Error::Cancelled`] also if the caller stops the run.
+    pub fn resume_with(
+        &mut self,
+        call: u64,
+        reply: ToolReply<'_>,
+        caller: Option<Arc<dyn ToolCaller>>,
+    ) -> Result<Step, Error> {
         self.check_open()?;
+        let is_pending = self.run.as_ref().and_then(|run| run.pending.as_ref()).is_some_and(|p| p.id == call);
+        if !is_pending {
+            return Err(UsageError::NoSuchCall { call }.into());
+        }
+        let woken = self.wake_guest();
+        self.settle(woken)?;
         let (Some(held), Some(run)) = (self.guest.as_mut(), self.run.as_mut()) else {
             return Err(UsageError::NoSuchCall { call }.into());
         };
         let link = &mut held.guest.link;
         let flow = Answers::new(&self.options, &self.control, link, run, &mut self.calls)
             .reply(call, reply, false)?;
+        run.step = None;
+        if caller.is_some() {
+            run.caller = caller;
+        }
+        if self.control.unpause() {
+            self.options.audit.record(&AuditEvent::RunResumed { run: run.number, call });
+        }
         let step = match flow {
-            Flow::CallTool(call) => Ok(Step::ToolCall(call)),
+            Flow::CallTool(call) => Ok(self.step(call)),
             Flow::Turn(turn) => self.drive(turn),
             Flow::Finish(..) | Flow::FinishGone(_) => Err(UsageError::NoSuchCall { call }.into()),
         };
         self.settle(step)
+    }
+
+    /// Sees to it that the guest of a run that waits is there, and is unlike any other that waits so.
+    fn wake_guest(&mut self) -> Result<(), Error> {
+        let source = match &self.supply {
+            Supply::OnDemand(source) if source.is_in_run() => Some(source),
+            _ => None,
+        };
+        if self.guest.is_none()
+            && let Some(source) = source
+        {
+            let mut guest = Guest::of(source, source.create().map_err(start_error)?);
+            guest.link.counted = self.control.counted();
+            self.guest = Some(Held { condition: Condition::Used, ..Held::new(guest, None) });
+        }
+        let Some(held) = &mut self.guest else { return Ok(()) };
+        if !held.guest.is_ours() {
+            let reason = "it began in another process, which this one was forked from";
+            return Err(Error::Cancelled { reason: reason.into() });
+        }
+        self.seed_guest()
+    }
+
+    /// Gives a copy random numbers of its own. Its guest is not to be trusted to answer, so the run's time counts.
+    fn seed_guest(&mut self) -> Result<(), Error> {
+        let Some(Held { guest, .. }) = &mut self.guest else { return Ok(()) };
+        if !guest.needs_seed {
+            return Ok(());
+        }
+        let was_paused = self.control.unpause();
+        let seeded = self.control.enter_guest(&guest.link.interrupt).and_then(|()| guest.reseed());
+        self.control.leave_guest()?;
+        if was_paused {
+            self.control.pause();
+        }
+        seeded
     }
 
     /// Gives the run up, if there is one, because what the guest sent in it cannot be used.
@@ -254,6 +322,22 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         if self.is_closed { Err(UsageError::Closed) } else { Ok(()) }
     }
 
+    /// Returns a tool call as a step. One that pauses stops the clock, and its guest is no longer waited for.
+    fn step(&mut self, call: ToolCall) -> Step {
+        if let Some(run) = &mut self.run {
+            run.step = Some(call.clone());
+            if run.tools.pauses(&call.name) {
+                self.control.pause();
+                let event = AuditEvent::RunPaused { run: run.number, call: call.id, name: &call.name };
+                self.options.audit.record(&event);
+                if let Some(held) = &mut self.guest {
+                    held.lease = None;
+                }
+            }
+        }
+        Step::ToolCall(call)
+    }
+
     fn check_idle(&self) -> Result<(), UsageError> {
         self.check_open()?;
         match self.run.as_ref().and_then(|run| run.pending.as_ref()) {
@@ -268,9 +352,12 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         let held = self.guest.take().filter(|held| held.guest.is_ours());
         let held = match (held, &self.supply) {
             (Some(held), _) if held.condition == Condition::Ready => held,
+            (_, Supply::OnDemand(source)) if source.is_in_run() => {
+                return Err(SnapshotError::RunIsOver.into());
+            }
             (held, Supply::OnDemand(source)) => {
                 let engine = source.renew(held.map(|held| held.guest.engine)).map_err(start_error)?;
-                Held::new(Guest::new(engine), None)
+                Held::new(Guest::of(source, engine), None)
             }
             (_, Supply::Pool(pool)) => {
                 let (guest, lease) = pool.take().map_err(|error| match error {
@@ -297,6 +384,8 @@ impl<S: EngineSource + 'static> Sandbox<S> {
     fn first_turn(&mut self, spec: &RunSpec<'_>) -> Result<Vec<u8>, Error> {
         let seed = clock::entropy()?;
         self.ready_guest()?;
+        self.seed_guest()?;
+        let keep = self.options.state == StateMode::Kept || self.supply.has_state();
         let Some(Held { guest, .. }) = &mut self.guest else { return Err(UsageError::Closed.into()) };
         let options = &self.options;
         let request = RunRequest {
@@ -304,7 +393,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             name: spec.name,
             inputs: spec.inputs,
             tools: options.tools.iter().map(|tool| (tool.name.as_str(), tool.doc.as_str())).collect(),
-            keep: options.state == StateMode::Kept,
+            keep,
             seed,
             max_value_bytes: options.limits.result_bytes,
         };
@@ -318,7 +407,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             let (flow, counted) = self.enter(&turn)?;
             match flow {
                 Flow::Turn(next) => turn = next,
-                Flow::CallTool(call) => return Ok(Step::ToolCall(call)),
+                Flow::CallTool(call) => return Ok(self.step(call)),
                 Flow::Finish(outcome, exit_code) => {
                     if let Some(held) = &mut self.guest {
                         held.guest.link.counted = counted;
@@ -378,7 +467,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
     }
 
     /// Does what a failed step means for the run and the guest.
-    fn settle(&mut self, step: Result<Step, Error>) -> Result<Step, Error> {
+    fn settle<T>(&mut self, step: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &step {
             self.fail(error);
         }
@@ -412,6 +501,15 @@ impl<S: EngineSource + 'static> fmt::Debug for Sandbox<S> {
             .field("runs", &self.runs)
             .field("has_guest", &self.guest.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+impl<S: EngineSource + 'static> Supply<S> {
+    fn has_state(&self) -> bool {
+        match self {
+            Self::OnDemand(source) => source.has_state(),
+            Self::Pool(pool) => pool.source().has_state(),
+        }
     }
 }
 

@@ -6,6 +6,8 @@
 //!
 //! Before: sandbox, image. After: the guest kernel's `link` and `channel`.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,6 +24,9 @@ const BUFFER_BYTES: usize = 16 * 1024;
 /// Transport buffers in each direction. A chunk of `CHUNK_BYTES` and its framing need 17.
 const BUFFERS: usize = 32;
 const PAGE_BYTES: usize = 4096;
+const TO_GUEST_PAGES: usize = BUFFERS * BUFFER_BYTES / PAGE_BYTES;
+/// Longest configuration file of a saved VM that is looked into. The library writes a few kilobytes.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
 /// The one guest function. The kernel ignores the name; Hyperlight wants one.
 const FUNCTION: &str = "enter";
 /// LSTAR, STAR and SFMASK: where system calls go (SDM vol. 3, 5.8.8). A VM may only use model-specific registers
@@ -80,10 +85,10 @@ impl Vm {
             .scratch_size(scratch_bytes)
             .h2g_queue_size(BUFFERS)
             .h2g_buffer_size(BUFFER_BYTES)
-            .h2g_pool_pages(BUFFERS * BUFFER_BYTES / PAGE_BYTES)
+            .h2g_pool_pages(TO_GUEST_PAGES)
             .g2h_queue_size(2 * BUFFERS)
             .g2h_buffer_size(BUFFER_BYTES)
-            .g2h_pool_pages(1 + BUFFERS * BUFFER_BYTES / PAGE_BYTES);
+            .g2h_pool_pages(1 + TO_GUEST_PAGES);
         Self::build(builder)
     }
 
@@ -201,6 +206,66 @@ impl VmSnapshot {
     pub fn load(directory: &Path) -> Result<Self, VmError> {
         Snapshot::load(directory, tag()?).map(|s| Self(Arc::new(s))).map_err(snapshot_error)
     }
+}
+
+impl VmSnapshot {
+    /// Maps a saved snapshot whose contents nobody vouches for; its files must be this process's own.
+    ///
+    /// SECURITY: the library checks what it reads against itself. What decides how much of the host a VM takes, its scratch
+    /// and its transport, is checked here against what [`Vm::boot`] asks for.
+    ///
+    /// # Errors
+    ///
+    /// `VmError::Snapshot` with the first thing that no snapshot of this version has.
+    pub(crate) fn load_untrusted(directory: &Path, scratch_bytes: usize) -> Result<Self, VmError> {
+        let layout = saved_layout(directory).map_err(|detail| VmError::Snapshot { detail })?;
+        for (name, expected) in [
+            ("scratch_size", scratch_bytes),
+            ("heap_size", PAGE_BYTES),
+            ("h2g_queue_size", BUFFERS),
+            ("h2g_buffer_size", BUFFER_BYTES),
+            ("h2g_pool_pages", TO_GUEST_PAGES),
+            ("g2h_queue_size", 2 * BUFFERS),
+            ("g2h_buffer_size", BUFFER_BYTES),
+            ("g2h_pool_pages", 1 + TO_GUEST_PAGES),
+        ] {
+            let found = layout.get(name).and_then(serde_json::Value::as_u64);
+            if found != u64::try_from(expected).ok() {
+                let found = found.map_or_else(|| "nothing".to_owned(), |found| found.to_string());
+                return Err(VmError::Snapshot { detail: format!("{name} is {found}, not {expected}") });
+            }
+        }
+        Self::load(directory)
+    }
+}
+
+/// Reads the sizes of a saved VM from the library's files: index, manifest, configuration.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the files are a snapshot's, which this process has just written"
+)]
+fn saved_layout(directory: &Path) -> Result<serde_json::Value, String> {
+    let read = |path: &Path| -> Result<serde_json::Value, String> {
+        let file = File::open(path).map_err(|error| error.to_string())?;
+        serde_json::from_reader(file.take(MAX_CONFIG_BYTES)).map_err(|error| error.to_string())
+    };
+    let blob = |descriptor: Option<&serde_json::Value>| -> Result<serde_json::Value, String> {
+        let digest =
+            descriptor.and_then(|descriptor| descriptor.get("digest")).and_then(|text| text.as_str());
+        let hex = digest.and_then(|digest| digest.strip_prefix("sha256:")).unwrap_or_default();
+        if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err("it names a blob by what is no digest".to_owned());
+        }
+        read(&directory.join("blobs").join("sha256").join(hex))
+    };
+    let index = read(&directory.join("index.json"))?;
+    let manifests = index.get("manifests").and_then(serde_json::Value::as_array);
+    let Some([manifest]) = manifests.map(Vec::as_slice) else {
+        return Err("it is not of one VM".to_owned());
+    };
+    let manifest = blob(Some(manifest))?;
+    let mut config = blob(manifest.get("config"))?;
+    Ok(config.get_mut("layout").map(serde_json::Value::take).unwrap_or_default())
 }
 
 fn tag() -> Result<OciTag, VmError> {

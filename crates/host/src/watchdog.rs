@@ -8,6 +8,7 @@
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use crate::engine::Interrupt;
 use crate::error::MachineError;
 use crate::lock;
 
@@ -137,6 +138,39 @@ impl Alarm {
         if queue.wakes_at.is_none_or(|wakes_at| at < wakes_at) {
             self.watchdog.changed.notify_one();
         }
+    }
+}
+
+/// How often a timeout repeats its interrupt: one that comes between two turns is lost.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
+
+/// Interrupts a guest once its time is over, until this is dropped.
+pub(crate) struct Timeout {
+    _alarm: Alarm,
+    /// The watchdog holds it weakly.
+    _guest: Arc<Interrupter>,
+}
+
+struct Interrupter(Arc<dyn Interrupt>);
+
+impl Timeout {
+    /// Gives a guest some time from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`MachineError::Watchdog`].
+    pub(crate) fn new(guest: Arc<dyn Interrupt>, time: Duration) -> Result<Self, MachineError> {
+        let guest = Arc::new(Interrupter(guest));
+        let target: Weak<Interrupter> = Arc::downgrade(&guest);
+        let alarm = Watchdog::shared()?.add(Instant::now().checked_add(time), target);
+        Ok(Self { _alarm: alarm, _guest: guest })
+    }
+}
+
+impl Ring for Interrupter {
+    fn ring(&self) -> Option<Duration> {
+        self.0.interrupt();
+        Some(INTERRUPT_EVERY)
     }
 }
 

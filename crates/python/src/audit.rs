@@ -89,6 +89,15 @@ fn to_dict<'py>(py: Python<'py>, event: &AuditEvent<'_>) -> PyResult<Bound<'py, 
             dict.set_item("stream", if stream == OutputStream::Stdout { "stdout" } else { "stderr" })?;
             dict.set_item("len_bytes", len_bytes)?;
         }
+        AuditEvent::RunPaused { run, call, name } => {
+            start(&dict, "run_paused", run)?;
+            dict.set_item("call", call)?;
+            dict.set_item("name", name)?;
+        }
+        AuditEvent::RunResumed { run, call } => {
+            start(&dict, "run_resumed", run)?;
+            dict.set_item("call", call)?;
+        }
         AuditEvent::LimitReached { run, error } => {
             start(&dict, "limit_reached", run)?;
             let (used, maximum) = error.amounts();

@@ -6,7 +6,7 @@
 //! Before: `sandbox`, `image` and `value`. After: the classes.
 
 use hypercell_host::Error;
-use hypercell_host::error::{LimitError, LimitKind, UsageError};
+use hypercell_host::error::{LimitError, LimitKind, SnapshotError, UsageError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -55,6 +55,7 @@ fn class_of(error: &Error) -> &'static str {
     match error {
         Error::Usage(error) => class_of_usage(error),
         Error::Machine(_) => "SandboxUnavailableError",
+        Error::Snapshot(error) => class_of_snapshot(error),
         Error::Image(_) => "ImageError",
         Error::Limit(error) => class_of_limit(error.limit),
         Error::Crash(_) => "GuestCrashError",
@@ -72,6 +73,22 @@ fn class_of_usage(error: &UsageError) -> &'static str {
         UsageError::ReplyTooLong { .. } => "ValueNotSendableError",
         // All others are settings, code or names that cannot be.
         _ => "PolicyError",
+    }
+}
+
+fn class_of_snapshot(error: &SnapshotError) -> &'static str {
+    match error {
+        // What the caller gave does not go with the snapshot, or there is none to take.
+        SnapshotError::NothingKept
+        | SnapshotError::RunIsOver
+        | SnapshotError::CannotPrepare
+        | SnapshotError::ToolMissing { .. }
+        | SnapshotError::ToolDiffers { .. }
+        | SnapshotError::ToolAdded { .. }
+        | SnapshotError::OtherLimit { .. }
+        | SnapshotError::OtherMemory { .. }
+        | SnapshotError::OtherStateMode { .. } => "PolicyError",
+        _ => "SnapshotError",
     }
 }
 
@@ -99,6 +116,7 @@ fn attributes<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyDict
         Error::Crash(error) => attributes.set_item("report", error.report())?,
         Error::Usage(_)
         | Error::Machine(_)
+        | Error::Snapshot(_)
         | Error::Image(_)
         | Error::Protocol(_)
         | Error::Cancelled { .. } => {}

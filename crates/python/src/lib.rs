@@ -12,6 +12,7 @@ mod image;
 mod pool;
 mod probe;
 mod sandbox;
+mod snapshot;
 mod value;
 
 use pyo3::prelude::*;
@@ -29,6 +30,8 @@ mod _native {
     use super::probe::Probe;
     #[pymodule_export]
     use super::sandbox::{Done, Sandbox, ToolCall};
+    #[pymodule_export]
+    use super::snapshot::Snapshot;
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name")]

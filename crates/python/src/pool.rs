@@ -11,9 +11,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error;
-use crate::image::Image;
+use crate::snapshot::Base;
 
-/// Guests of one image, prepared in advance for any number of sandboxes.
+/// Guests of one image or snapshot, prepared in advance for any number of sandboxes.
 #[pyclass(frozen, module = "hypercell._native")]
 pub(crate) struct Pool {
     pool: hypercell_host::Pool,
@@ -28,13 +28,13 @@ impl Pool {
 #[pymethods]
 impl Pool {
     #[new]
-    #[pyo3(signature = (image, *, prepared, max_prepared=None))]
-    fn new(py: Python<'_>, image: &Image, prepared: usize, max_prepared: Option<usize>) -> PyResult<Self> {
-        let image = image.share();
+    #[pyo3(signature = (base, *, prepared, max_prepared=None))]
+    fn new(py: Python<'_>, base: Base<'_>, prepared: usize, max_prepared: Option<usize>) -> PyResult<Self> {
+        let origin = base.origin();
         let made = py.detach(|| {
             hypercell_host::ensure_available()?;
             let max_prepared = max_prepared.unwrap_or_else(|| hypercell_host::pool::default_max(prepared));
-            Ok(hypercell_host::Pool::new(image, PoolOptions { prepared, max_prepared })?)
+            hypercell_host::Pool::new(origin, PoolOptions { prepared, max_prepared })
         });
         let pool = made.map_err(|failed: hypercell_host::Error| error::raise(py, failed))?;
         Ok(Self { pool })

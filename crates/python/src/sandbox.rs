@@ -13,7 +13,8 @@ use std::time::Duration;
 use hypercell_host::abi::{NamedValues, RawValue};
 use hypercell_host::error::{ProtocolError, UsageError};
 use hypercell_host::{
-    Control, Error, Limits, Report, RunSpec, SandboxOptions, StateMode, Step, ToolCaller, ToolInfo, ToolReply,
+    Control, Error, Limits, Origin, Report, RunSpec, SandboxOptions, StateMode, Step, ToolCaller, ToolInfo,
+    ToolReply,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -21,11 +22,11 @@ use pyo3::types::{PyDict, PyString};
 use crate::audit::Hook;
 use crate::caller::{Caller, Raised};
 use crate::error;
-use crate::image::Image;
 use crate::pool::Pool;
+use crate::snapshot::{self, Base, Snapshot};
 use crate::value;
 
-/// Runs code in micro-VMs made from an image, one run at a time.
+/// Runs code in micro-VMs made from an image or a snapshot, one run at a time.
 #[pyclass(frozen, module = "hypercell._native")]
 pub(crate) struct Sandbox {
     inner: Mutex<hypercell_host::Sandbox>,
@@ -69,15 +70,15 @@ pub(crate) struct Done {
 impl Sandbox {
     #[new]
     #[pyo3(signature = (
-        image, *, pool=None, tools, keep_state, wall_time_s, memory_bytes, output_bytes, tool_calls, tool_argument_bytes,
+        base, *, pool=None, tools, keep_state, wall_time_s, memory_bytes, output_bytes, tool_calls, tool_argument_bytes,
         tool_result_bytes, result_bytes, code_bytes, audit=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn new(
         py: Python<'_>,
-        image: &Image,
+        base: Base<'_>,
         pool: Option<&Pool>,
-        tools: Vec<(String, String)>,
+        tools: Vec<(String, String, String, bool)>,
         keep_state: bool,
         wall_time_s: Option<f64>,
         memory_bytes: u64,
@@ -91,7 +92,10 @@ impl Sandbox {
     ) -> PyResult<Self> {
         let hook = Hook::new(audit);
         let options = SandboxOptions {
-            tools: tools.into_iter().map(|(name, doc)| ToolInfo { name, doc }).collect(),
+            tools: tools
+                .into_iter()
+                .map(|(name, doc, schema, pauses)| ToolInfo { name, doc, schema, pauses })
+                .collect(),
             state: if keep_state { StateMode::Kept } else { StateMode::Fresh },
             limits: Limits {
                 wall_time: wall_time_s.map(|seconds| wall_time(py, seconds)).transpose()?,
@@ -105,11 +109,17 @@ impl Sandbox {
             },
             audit: hook.log(py),
         };
-        let (image, pool) = (image.share(), pool.map(Pool::share));
+        let (origin, pool) = (base.origin(), pool.map(Pool::share));
         let made = py.detach(|| {
-            let sandbox = match pool {
-                Some(pool) => hypercell_host::Sandbox::in_pool(pool, options)?,
-                None => hypercell_host::Sandbox::new(image, options)?,
+            let sandbox = match (origin, pool) {
+                (Origin::Snapshot(snapshot), Some(pool)) => {
+                    hypercell_host::Sandbox::from_snapshot_in_pool(&snapshot, pool, options)?
+                }
+                (Origin::Snapshot(snapshot), None) => {
+                    hypercell_host::Sandbox::from_snapshot(snapshot, options)?
+                }
+                (_, Some(pool)) => hypercell_host::Sandbox::in_pool(pool, options)?,
+                (origin, None) => hypercell_host::Sandbox::new(origin, options)?,
             };
             hypercell_host::ensure_available()?;
             Ok(sandbox)
@@ -136,40 +146,63 @@ impl Sandbox {
         let inputs = value::encode_named(inputs, "inputs")?;
         let inputs = named(py, &inputs)?;
         let spec = RunSpec { code, name, inputs };
-        let caller = answer.map(|answer| -> Arc<dyn ToolCaller> {
-            Arc::new(Caller::new(answer, wait, self.raised.clone()))
-        });
+        let caller = self.caller(answer, wait);
         let step = self.with(py, |sandbox| sandbox.start_with(&spec, caller))?;
         self.show(py, step)
     }
 
     /// Answers a tool call with a value. Raises `ValueNotSendableError` before it touches the VM; the call then still
     /// waits for `resume_err`.
+    #[pyo3(signature = (call_id, value, answer=None, wait=None))]
     fn resume_ok<'py>(
         &self,
         py: Python<'py>,
         call_id: u64,
         value: &Bound<'py, PyAny>,
+        answer: Option<Py<PyAny>>,
+        wait: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let encoded = value::encode(value, "result")?;
         let checked = RawValue::new(&encoded).map_err(|source| not_encodable(py, source))?;
-        let step = self.with(py, |sandbox| sandbox.resume(call_id, ToolReply::Value(checked)))?;
+        let caller = self.caller(answer, wait);
+        let step =
+            self.with(py, |sandbox| sandbox.resume_with(call_id, ToolReply::Value(checked), caller))?;
         self.show(py, step)
     }
 
     /// Answers a tool call with an exception.
+    #[pyo3(signature = (call_id, type_name, message, answer=None, wait=None))]
     fn resume_err<'py>(
         &self,
         py: Python<'py>,
         call_id: u64,
         type_name: &Bound<'py, PyString>,
         message: &Bound<'py, PyString>,
+        answer: Option<Py<PyAny>>,
+        wait: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         // A text with lone surrogates still tells more than none.
         let (type_name, message) = (type_name.to_string_lossy(), message.to_string_lossy());
         let reply = ToolReply::Error { type_name: &type_name, message: &message };
-        let step = self.with(py, |sandbox| sandbox.resume(call_id, reply))?;
+        let caller = self.caller(answer, wait);
+        let step = self.with(py, |sandbox| sandbox.resume_with(call_id, reply, caller))?;
         self.show(py, step)
+    }
+
+    /// The call that the run waits for, if there is one.
+    fn pending(&self, py: Python<'_>) -> PyResult<Option<ToolCall>> {
+        let pending = self.with(py, |sandbox| Ok(sandbox.pending().cloned()))?;
+        pending.map(|call| snapshot::shown(py, &call)).transpose()
+    }
+
+    /// Takes a snapshot of what is kept, or of the run that waits.
+    fn snapshot(&self, py: Python<'_>) -> PyResult<Snapshot> {
+        self.with(py, hypercell_host::Sandbox::snapshot).map(Snapshot::new)
+    }
+
+    /// Seconds that the run that is going on may still take, or None.
+    fn time_left_s(&self) -> Option<f64> {
+        self.control.time_left().map(|time| time.as_secs_f64())
     }
 
     /// Stops the run that is going on, from any thread. Returns whether there is one.
@@ -230,6 +263,11 @@ impl Sandbox {
             Some(Ok(done)) => Ok(done),
             Some(Err(failed)) => Err(self.raised.take().unwrap_or_else(|| error::raise(py, failed))),
         }
+    }
+
+    fn caller(&self, answer: Option<Py<PyAny>>, wait: Option<Py<PyAny>>) -> Option<Arc<dyn ToolCaller>> {
+        answer
+            .map(|answer| -> Arc<dyn ToolCaller> { Arc::new(Caller::new(answer, wait, self.raised.clone())) })
     }
 
     fn try_lock(&self) -> Option<MutexGuard<'_, hypercell_host::Sandbox>> {

@@ -6,7 +6,7 @@
 //!
 //! Before: `dispatch`. After: the caller, which runs the tool.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use hypercell_abi::message::ToolCall;
 
@@ -25,7 +25,8 @@ const MAX_LISTED_NAMES: usize = 32;
 /// The tools of a sandbox and the calls that a run may still make.
 #[derive(Debug)]
 pub(crate) struct ToolGate {
-    names: BTreeSet<String>,
+    /// By name, whether a call pauses the run.
+    tools: BTreeMap<String, bool>,
     calls: Budget,
     max_argument_bytes: u64,
 }
@@ -50,7 +51,7 @@ impl ToolGate {
     /// Allows the given tools and no other.
     pub(crate) fn new(tools: &[ToolInfo], limits: &Limits) -> Self {
         Self {
-            names: tools.iter().map(|tool| tool.name.clone()).collect(),
+            tools: tools.iter().map(|tool| (tool.name.clone(), tool.pauses)).collect(),
             calls: Budget::new(LimitKind::ToolCalls, limits.tool_calls),
             max_argument_bytes: limits.tool_argument_bytes,
         }
@@ -63,7 +64,7 @@ impl ToolGate {
     /// [`LimitError`] if it is one call too many; the run ends.
     pub(crate) fn decide(&mut self, call: &ToolCall<'_>) -> Result<ToolDecision, LimitError> {
         self.calls.charge(1)?;
-        if !self.names.contains(call.name) {
+        if !self.tools.contains_key(call.name) {
             let message = self.unknown_tool(call.name);
             let reason = ToolDenial::UnknownTool;
             return Ok(ToolDecision::Deny { reason, type_name: UNKNOWN_TOOL, message });
@@ -79,17 +80,31 @@ impl ToolGate {
         Ok(ToolDecision::Deny { reason, type_name: ARGUMENTS_TOO_LONG, message })
     }
 
+    /// Whether a call of this tool pauses the run.
+    pub(crate) fn pauses(&self, name: &str) -> bool {
+        self.tools.get(name).is_some_and(|&pauses| pauses)
+    }
+
+    /// Counts calls that another process made for this run.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] if they are more than it may make.
+    pub(crate) fn take_over(&mut self, calls: u64) -> Result<(), LimitError> {
+        self.calls.charge(usize::try_from(calls).unwrap_or(usize::MAX))
+    }
+
     /// Returns how many calls were made, denied ones included.
     pub(crate) fn calls(&self) -> u64 {
         self.calls.used()
     }
 
     fn unknown_tool(&self, name: &str) -> String {
-        if self.names.is_empty() {
+        if self.tools.is_empty() {
             return format!("no tool is named {name:?}: this sandbox has no tools");
         }
-        let listed: Vec<&str> = self.names.iter().take(MAX_LISTED_NAMES).map(String::as_str).collect();
-        let rest = self.names.len().saturating_sub(listed.len());
+        let listed: Vec<&str> = self.tools.keys().take(MAX_LISTED_NAMES).map(String::as_str).collect();
+        let rest = self.tools.len().saturating_sub(listed.len());
         let and_more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
         format!("no tool is named {name:?}; there are {}{and_more}", listed.join(", "))
     }
@@ -103,7 +118,7 @@ mod tests {
 
     fn gate(names: &[&str], limits: &Limits) -> ToolGate {
         let tools: Vec<ToolInfo> =
-            names.iter().map(|&name| ToolInfo { name: name.into(), doc: String::new() }).collect();
+            names.iter().map(|&name| ToolInfo { name: name.into(), ..ToolInfo::default() }).collect();
         ToolGate::new(&tools, limits)
     }
 

@@ -20,10 +20,10 @@ use hypercell_abi::{HostFrame, KernelRequest};
 use super::discover::Interpreter;
 use sha2::{Digest, Sha256};
 
-use super::digest::hex;
 use super::error::ImageError;
 use super::first_start::{Answer, Guest};
 use crate::channel::Outgoing;
+use crate::hex;
 use crate::vm::{Vm, VmSnapshot};
 
 /// Sizes of an image's writable memory: the largest memory limit that it serves, and scratch in bytes, which holds page
@@ -36,6 +36,11 @@ const MEMORY_CLASSES: [(u64, usize); 2] = [(128 << 20, 160 << 20), (512 << 20, 5
 pub(crate) fn memory_class(memory_bytes: u64) -> (u64, usize) {
     let [.., largest] = MEMORY_CLASSES;
     MEMORY_CLASSES.into_iter().find(|(limit, _)| memory_bytes <= *limit).unwrap_or(largest)
+}
+
+/// Returns the scratch of a class, by its largest memory limit.
+pub(crate) fn scratch_bytes(memory_bytes: u64) -> Option<usize> {
+    MEMORY_CLASSES.into_iter().find(|(limit, _)| *limit == memory_bytes).map(|(_, scratch)| scratch)
 }
 
 const WORKLOAD: &str = include_str!("workload.py");
@@ -59,7 +64,7 @@ pub(crate) struct Started {
 
 /// Returns what decides a snapshot besides files and processor, as text for digests.
 pub(crate) fn engine_settings(scratch_bytes: usize) -> String {
-    let workload = hex(&Sha256::digest([WORKLOAD, LONG_WORKLOAD].concat()));
+    let workload = hex::encode(&Sha256::digest([WORKLOAD, LONG_WORKLOAD].concat()));
     format!("abi {} scratch {scratch_bytes} workload {workload}", hypercell_abi::ABI_VERSION)
 }
 
@@ -119,7 +124,7 @@ fn boot(guest: &mut Guest<Vm>, interpreter: &Interpreter) -> Result<(), ImageErr
 
 /// Imports the modules that programs should find loaded. Returns those that failed.
 fn import(guest: &mut Guest<Vm>, modules: &[String]) -> Result<Vec<(String, String)>, ImageError> {
-    guest.begin("importing modules");
+    guest.begin("importing modules")?;
     let modules = modules.iter().map(String::as_str).collect();
     match guest.ask(&Outgoing::Program(HostFrame::Warm { modules }))? {
         Answer::Warmed { failed } => Ok(failed),
@@ -130,7 +135,7 @@ fn import(guest: &mut Guest<Vm>, modules: &[String]) -> Result<Vec<(String, Stri
 /// Runs the workload until the interpreter's allocator takes the same memory for each run, so that later runs write
 /// the pages that the recorded ones wrote. Nothing of the runs stays.
 fn age(guest: &mut Guest<Vm>) -> Result<(), ImageError> {
-    guest.begin("settling the allocator");
+    guest.begin("settling the allocator")?;
     for _ in 0..AGEING_RUNS {
         guest.run(WORKLOAD)?;
     }

@@ -29,8 +29,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use super::digest::hex;
 use super::error::ImageError;
+use crate::hex;
 
 const METADATA_FILE: &str = "image.json";
 const SNAPSHOT_DIR: &str = "snapshot";
@@ -314,7 +314,7 @@ fn make_private(path: &Path, mode: u32) -> io::Result<()> {
 
 fn seal(metadata: &Metadata) -> String {
     // Serialising plain data to memory cannot fail; an empty text would not match any seal.
-    hex(&Sha256::digest(serde_json::to_vec(metadata).unwrap_or_default()))
+    hex::encode(&Sha256::digest(serde_json::to_vec(metadata).unwrap_or_default()))
 }
 
 fn read_metadata(dir: &Path) -> Result<Metadata, String> {
@@ -363,7 +363,7 @@ fn list_files(root: &Path, name: &str) -> io::Result<Vec<(String, u64, String)>>
 fn file_digest(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     io::copy(&mut File::open(path)?, &mut hash)?;
-    Ok(hex(&hash.finalize()))
+    Ok(hex::encode(&hash.finalize()))
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 //!
 //! Before: `image`. After: `tree`.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::thread;
@@ -15,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::ImageError;
 use super::tree::{FileTree, Node, Origin};
+use crate::hex;
 
 /// What decides an image besides its files.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ pub(crate) fn image_digest(tree: &FileTree, settings: &Settings<'_>) -> Result<S
         field("mode", &mode.to_le_bytes());
         field("contents", &contents);
     }
-    Ok(hex(&total.finalize()))
+    Ok(hex::encode(&total.finalize()))
 }
 
 type EntryDigest<'a> = (&'a str, u32, Vec<u8>);
@@ -91,16 +91,6 @@ fn entry_digest<'a>(path: &'a str, node: &Node) -> Result<EntryDigest<'a>, Image
         Node::Symlink { target } => target.clone().into_bytes(),
     };
     Ok((path, node.mode(), contents))
-}
-
-/// Returns bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]

@@ -17,10 +17,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-
-use super::digest::hex;
 
 /// What was asked for, as far as it can be known without running the interpreter.
 #[derive(Debug)]
@@ -53,7 +52,7 @@ impl Request<'_> {
             field(&u64::try_from(list.len()).unwrap_or(u64::MAX).to_le_bytes());
             list.iter().for_each(|item| field(item.as_bytes()));
         }
-        hex(&hash.finalize())
+        hex::encode(&hash.finalize())
     }
 }
 

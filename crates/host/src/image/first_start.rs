@@ -6,9 +6,8 @@
 //!
 //! Before: `build`. After: `channel`, the engine.
 
-use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hypercell_abi::limits::MAX_VALUE_BYTES;
 use hypercell_abi::message::{Exited, RunDone, RunRequest, ToolReply};
@@ -17,14 +16,12 @@ use hypercell_abi::{GuestFrame, HostFrame, KernelRequest, NamedValues, RawValue}
 use super::error::ImageError;
 use crate::channel::{Channel, Outgoing};
 use crate::clock;
-use crate::engine::{Engine, Interrupt};
+use crate::engine::Engine;
 use crate::error::Error;
-use crate::watchdog::{Alarm, Ring, Watchdog};
+use crate::watchdog::Timeout;
 
 /// A stage takes a second or two; on a machine that emulates processors, a hundred times that.
 const STAGE_TIMEOUT: Duration = Duration::from_secs(300);
-/// An interrupt that comes between two turns is lost, so it is repeated.
-const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
 /// What an error quotes of the guest's output.
 const MAX_QUOTED_BYTES: usize = 2000;
 /// A guest that asks for more sleep in its build is told that the time is over.
@@ -55,18 +52,7 @@ pub(crate) struct Guest<E: Engine> {
     stage: &'static str,
     /// The end of what it printed.
     printed: Vec<u8>,
-    alarm: Alarm,
-    /// The watchdog holds it weakly.
-    _timeout: Arc<Timeout>,
-}
-
-struct Timeout(Arc<dyn Interrupt>);
-
-impl Ring for Timeout {
-    fn ring(&self) -> Option<Duration> {
-        self.0.interrupt();
-        Some(INTERRUPT_EVERY)
-    }
+    timeout: Timeout,
 }
 
 impl<E: Engine> Guest<E> {
@@ -76,19 +62,20 @@ impl<E: Engine> Guest<E> {
     ///
     /// [`ImageError::Start`] where the watchdog does not start.
     pub(crate) fn new(engine: E, stage: &'static str) -> Result<Guest<E>, ImageError> {
-        let timeout = Arc::new(Timeout(engine.interrupt_handle()));
-        let watchdog =
-            Watchdog::shared().map_err(|error| ImageError::Start { stage, detail: error.to_string() })?;
-        let target: Weak<Timeout> = Arc::downgrade(&timeout);
-        let alarm = watchdog.add(Some(Instant::now() + STAGE_TIMEOUT), target);
-        Ok(Guest { engine, channel: Channel::new(), stage, printed: Vec::new(), alarm, _timeout: timeout })
+        let timeout = stage_timeout(&engine, stage)?;
+        Ok(Guest { engine, channel: Channel::new(), stage, printed: Vec::new(), timeout })
     }
 
     /// Names the stage that begins, and gives it its time.
-    pub(crate) fn begin(&mut self, stage: &'static str) {
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Start`] where the watchdog does not start.
+    pub(crate) fn begin(&mut self, stage: &'static str) -> Result<(), ImageError> {
+        self.timeout = stage_timeout(&self.engine, stage)?;
         self.stage = stage;
         self.printed.clear();
-        self.alarm.ring_at(Instant::now() + STAGE_TIMEOUT);
+        Ok(())
     }
 
     /// Returns the engine, at rest.
@@ -183,6 +170,11 @@ impl<E: Engine> Guest<E> {
     }
 }
 
+fn stage_timeout(engine: &impl Engine, stage: &'static str) -> Result<Timeout, ImageError> {
+    Timeout::new(engine.interrupt_handle(), STAGE_TIMEOUT)
+        .map_err(|error| ImageError::Start { stage, detail: error.to_string() })
+}
+
 /// Copies what a frame says out of the turn.
 fn answer(frame: GuestFrame<'_>) -> Answer {
     match frame {
@@ -212,6 +204,7 @@ fn answer(frame: GuestFrame<'_>) -> Answer {
         GuestFrame::Output { .. } | GuestFrame::Sleep { .. } => {
             Answer::Dead { detail: "an interlude out of place".to_owned() }
         }
+        GuestFrame::Reseeded => Answer::Dead { detail: "new random numbers, unasked".to_owned() },
         GuestFrame::ToolWait(_) => {
             Answer::Dead { detail: "the workload calls its tool by call_tool alone".to_owned() }
         }

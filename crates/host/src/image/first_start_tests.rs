@@ -1,14 +1,14 @@
 //! Tests of `first_start` with a guest that plays a script.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use hypercell_abi::FrameKind;
 use hypercell_abi::frame::{EnterHeader, ExitHeader, FrameHeader};
 use hypercell_abi::message::{OutputStream, RunError, ToolCall};
 
 use super::*;
-use crate::engine::{Answer, VmError};
+use crate::engine::{Answer, Interrupt, VmError};
 
 /// Answers each turn with the next frame, and notes what came.
 struct Player {

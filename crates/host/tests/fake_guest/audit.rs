@@ -12,7 +12,7 @@ fn events_of(script: fn(&Entered<'_>) -> Act, limits: Limits) -> Vec<String> {
     let events = Arc::new(Mutex::new(Vec::new()));
     let log = events.clone();
     let options = SandboxOptions {
-        tools: vec![ToolInfo { name: "add".into(), doc: String::new() }],
+        tools: vec![ToolInfo { name: "add".into(), ..ToolInfo::default() }],
         limits,
         audit: AuditLog::new(move |event| log.lock().expect("no panic").push(format!("{event:?}"))),
         ..SandboxOptions::default()

@@ -257,7 +257,7 @@ impl Engine for FakeGuest {
 
 /// A sandbox with tools `add` and `sub`, and given limits.
 pub(crate) fn sandbox_with(source: &FakeSource, limits: Limits) -> Sandbox<FakeSource> {
-    let tools = ["add", "sub"].map(|name| ToolInfo { name: name.into(), doc: String::new() });
+    let tools = ["add", "sub"].map(|name| ToolInfo { name: name.into(), ..ToolInfo::default() });
     let options = SandboxOptions { tools: tools.into(), limits, ..SandboxOptions::default() };
     Sandbox::new(source.clone(), options).expect("good options")
 }

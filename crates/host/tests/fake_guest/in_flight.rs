@@ -142,7 +142,7 @@ fn each_call_is_decided_for_itself_and_a_denied_one_does_not_hold_the_others_up(
             _ => return,
         });
     });
-    let tools = vec![ToolInfo { name: "add".into(), doc: String::new() }];
+    let tools = vec![ToolInfo { name: "add".into(), ..ToolInfo::default() }];
     let options = SandboxOptions { tools, audit, ..SandboxOptions::default() };
     let mut sandbox = Sandbox::new(source, options).expect("good options");
     let tools = caller(|wait: &ToolWait| {

@@ -23,7 +23,7 @@ fn pool(source: &FakeSource, prepared: usize, max_prepared: usize) -> Pool<FakeS
 }
 
 fn sandbox(pool: &Pool<FakeSource>, state: StateMode) -> Sandbox<FakeSource> {
-    let tools = vec![ToolInfo { name: "add".into(), doc: String::new() }];
+    let tools = vec![ToolInfo { name: "add".into(), ..ToolInfo::default() }];
     let options = SandboxOptions { state, tools, ..SandboxOptions::default() };
     Sandbox::in_pool(pool.clone(), options).expect("good options")
 }

@@ -1,0 +1,723 @@
+"""Snapshots as values: kept state and paused runs, gone on from here, on other threads and in other processes."""
+
+import asyncio
+import json
+import os
+import random
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import hypercell
+from hypercell import AsyncSandbox, Limits, PendingCall, Pool, Sandbox, Snapshot
+
+pytestmark = pytest.mark.usefixtures("hypercell_with_image")
+
+SOURCES = {
+    "random.random": "import random\nrandom.random()",
+    "os.urandom": "import os\nos.urandom(16)",
+    "uuid4": "import uuid\nuuid.uuid4()",
+    "uuid1": "import uuid\nuuid.uuid1()",
+    "secrets": "import secrets\nsecrets.token_bytes(16)",
+    "tempfile": "import tempfile\ntempfile.mktemp()",
+    "ssl": "import ssl\nssl.RAND_bytes(16)",
+}
+
+
+def double(n: int) -> int:
+    """Doubles a number."""
+    return 2 * n
+
+
+def approve(what: str) -> bool:
+    """Asks somebody, who is not there."""
+    raise AssertionError("a call that pauses runs no tool")
+
+
+TOOLS = [double, approve]
+
+
+@pytest.fixture(scope="module")
+def kept(hypercell_with_image):
+    """A snapshot of globals."""
+    with Sandbox(keep_state=True, tools=[double]) as box:
+        box.run("import json, random, ssl, tempfile, uuid\nxs = [1]\ndef f():\n    return double(xs[-1])")
+        for code in SOURCES.values():
+            box.run(code)
+        return box.snapshot()
+
+
+@pytest.fixture
+def paused(make_sandbox):
+    """A snapshot of a paused run."""
+    box = make_sandbox(tools=TOOLS, pause_on=["approve"])
+    result = box.run("print('before')\nn = double(4)\nok = approve(what='mail')\nprint('after')\n[n, ok]")
+    assert result.pending == PendingCall("approve", {"what": "mail"})
+    return box.snapshot()
+
+
+def test_each_run_starts_from_the_snapshot(kept):
+    with Sandbox.from_snapshot(kept, tools=[double]) as box:
+        for _ in range(3):
+            assert box.run("xs.append(2)\n[xs, f()]").value == [[1, 2], 4]
+
+
+def test_state_that_is_kept_goes_on_from_the_snapshot_and_comes_back_with_reset(kept):
+    with Sandbox.from_snapshot(kept, tools=[double], keep_state=True) as box:
+        assert box.run("xs.append(2)\nxs").value == [1, 2]
+        assert box.run("xs.append(3)\nxs").value == [1, 2, 3]
+        box.reset()
+        assert box.run("xs").value == [1]
+
+
+def test_sandbox_goes_on_as_if_no_snapshot_had_been_taken(make_sandbox):
+    box = make_sandbox(keep_state=True)
+    box.run("import random\nrandom.seed(7)\nfile = open('/tmp/f', 'w+')\nfile.write('one')\nx = 1")
+    box.snapshot()
+    expected = random.Random(7).random()
+    code = "file.write('two'); file.seek(0)\n[x, file.read(), random.random()]"
+    assert box.run(code).value == [1, "onetwo", expected]
+    again = box.snapshot()
+    with Sandbox.from_snapshot(again) as copy:
+        assert copy.run("x").value == 1
+
+
+def test_snapshot_of_a_sandbox_that_ran_nothing_is_its_image(make_sandbox):
+    with Sandbox.from_snapshot(make_sandbox(keep_state=True).snapshot()) as box:
+        assert box.run("import sys\n1 + 1").value == 2
+
+
+def test_snapshot_of_a_snapshot_has_both_states(kept):
+    with Sandbox.from_snapshot(kept, tools=[double], keep_state=True) as box:
+        box.run("ys = 5")
+        second = box.snapshot()
+    assert second.image_digest == kept.image_digest
+    with Sandbox.from_snapshot(second, tools=[double]) as box:
+        assert box.run("[xs, ys]").value == [[1], 5]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("prepared", [0, 1])
+def test_copies_do_not_share_random_numbers(kept, name, prepared):
+    with Sandbox.from_snapshot(kept, tools=[double], prepared=prepared) as box:
+        seen = [box.run(SOURCES[name]).value for _ in range(4)]
+    assert None not in seen
+    assert len(set(seen)) == 4
+
+
+def test_copies_of_a_paused_run_do_not_share_random_numbers(make_sandbox):
+    box = make_sandbox(tools=[approve], pause_on=["approve"])
+    sources = "\n".join(SOURCES.values())
+    box.run(f"import random\nrandom.seed(1)\n{sources}\napprove(what='')\n[{_expressions()}]")
+    snapshot = box.snapshot()
+    seen = []
+    for _ in range(3):
+        with Sandbox.from_snapshot(snapshot, tools=[approve]) as copy:
+            seen.append(copy.resume(None).value)
+    for values in zip(*seen, strict=True):
+        assert len(set(values)) == 3, values
+
+
+def _expressions():
+    return ", ".join(code.splitlines()[-1] for code in SOURCES.values())
+
+
+def test_many_threads_go_on_from_one_snapshot(kept):
+    results = {}
+
+    def run(number):
+        with Sandbox.from_snapshot(kept, tools=[double]) as box:
+            results[number] = [box.run(f"xs.append({number})\nf()").value for _ in range(5)]
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {number: [2 * number] * 5 for number in range(8)}
+
+
+def test_pool_of_a_snapshot_prepares_its_state(kept):
+    with Pool(kept, prepared=2) as pool:
+        assert pool.image is kept
+        with Sandbox.from_snapshot(kept, tools=[double], pool=pool) as box:
+            for _ in range(4):
+                assert pool.wait_ready()
+                assert box.run("xs.append(9)\n[xs, sorted(globals())[-1]]").value == [[1, 9], "xs"]
+        assert pool.stats().hits == 4
+
+
+def test_prepared_copy_shows_the_lines_of_the_code_that_it_keeps(make_sandbox):
+    box = make_sandbox(keep_state=True)
+    box.run("def broken():\n    raise ValueError('kept')", filename="setup")
+    with Sandbox.from_snapshot(box.snapshot(), prepared=1) as copy:
+        error = copy.run("broken()", filename="use").error
+    assert "    raise ValueError('kept')" in error.traceback
+
+
+def test_file_goes_on_in_another_process(kept, paused, tmp_path):
+    digests = [kept.save(tmp_path / "kept"), paused.save(str(tmp_path / "paused"))]
+    program = """
+import json, sys
+from hypercell import Sandbox, Snapshot
+def double(n: int) -> int:
+    return 2 * n
+def approve(what: str) -> bool:
+    return False
+kept = Snapshot.load(sys.argv[1] + "/kept", digest=sys.argv[2])
+with Sandbox.from_snapshot(kept, tools=[double]) as box:
+    values = [box.run("xs.append(3)\\n[xs, f()]").value]
+paused = Snapshot.load(sys.argv[1] + "/paused", digest=sys.argv[3])
+with Sandbox.from_snapshot(paused, tools=[double, approve]) as box:
+    print(box.pending, file=sys.stderr)
+    result = box.resume(True)
+    values += [result.value, result.stdout, result.usage.tool_calls]
+print(json.dumps(values))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path), *digests], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [[[1, 3], 6], [8, True], "before\nafter\n", 2]
+    assert done.stderr == "PendingCall(tool='approve', arguments={'what': 'mail'})\n"
+
+
+def test_file_is_for_its_owner_alone_and_replaces_another(kept, tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    path.chmod(0o666)
+    kept.save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_loaded_snapshot_does_not_need_its_file(kept, tmp_path):
+    path = tmp_path / "file"
+    kept.save(path)
+    snapshot = Snapshot.load(path)
+    path.write_bytes(b"\0" * path.stat().st_size)
+    os.truncate(path, 0)
+    with Sandbox.from_snapshot(snapshot, tools=[double]) as box:
+        assert box.run("f()").value == 2
+
+
+def test_snapshot_says_what_it_is(kept, paused):
+    assert kept.pending is None
+    assert (kept.tools, kept.pause_on, kept.keep_state) == (("double",), (), True)
+    assert (paused.tools, paused.pause_on, paused.keep_state) == (("double", "approve"), ("approve",), False)
+    assert paused.pending == PendingCall("approve", {"what": "mail"})
+    assert kept.limits == Limits()
+    assert kept.python_version == "{}.{}.{}".format(*sys.version_info[:3])
+    assert repr(kept) == f"<hypercell.Snapshot python {kept.python_version}, kept state>"
+    assert repr(paused) == f"<hypercell.Snapshot python {kept.python_version}, waits for 'approve'>"
+
+
+def test_paused_run_gets_a_value(paused):
+    with Sandbox.from_snapshot(paused, tools=TOOLS) as box:
+        assert repr(box) == "<hypercell.Sandbox paused, tools ['double', 'approve']>"
+        assert box.pending == PendingCall("approve", {"what": "mail"})
+        result = box.resume({"by": "me"})
+        assert (result.value, result.stdout, result.pending) == ([8, {"by": "me"}], "before\nafter\n", None)
+        assert result.usage.tool_calls == 2
+        assert box.pending is None
+
+
+def test_paused_run_gets_an_exception(paused):
+    with Sandbox.from_snapshot(paused, tools=TOOLS) as box:
+        result = box.resume(error=PermissionError("not today"))
+        assert (result.error.type, result.error.line) == ("ToolError", 3)
+        assert result.error.message == "tool 'approve' failed: PermissionError: not today"
+
+
+def test_paused_run_gets_what_its_tool_answers_to_edited_arguments(paused):
+    asked = []
+
+    def approve(what: str) -> str:
+        asked.append(what)
+        return what.upper()
+
+    with Sandbox.from_snapshot(paused, tools=[double, approve]) as box:
+        assert box.resume(arguments={"what": "nothing"}).value == [8, "NOTHING"]
+    with Sandbox.from_snapshot(paused, tools=[double, approve]) as box:
+        result = box.resume(arguments={"what": 5})
+        assert result.error.type == "TypeError"
+    assert asked == ["nothing"]
+
+
+def test_tool_that_fails_or_answers_what_cannot_cross_fails_in_the_guest(paused):
+    def answer(error):
+        def approve(what: str) -> object:
+            if error:
+                raise KeyError("x")
+            return sys
+
+        with Sandbox.from_snapshot(paused, tools=[double, approve]) as box:
+            return box.resume(arguments={"what": ""}).error.message
+
+    assert answer(True) == "tool 'approve' failed: KeyError: 'x'"
+    assert answer(False) == "tool 'approve' failed: ValueNotSendableError: result: cannot send a module"
+
+
+def test_value_that_cannot_cross_leaves_the_run_paused(paused):
+    with Sandbox.from_snapshot(paused, tools=TOOLS) as box:
+        with pytest.raises(hypercell.ValueNotSendableError):
+            box.resume(sys)
+        with pytest.raises(hypercell.ValueNotSendableError):
+            box.resume(b"x" * (17 << 20))
+        assert box.pending is not None
+        assert box.resume(1).value == [8, 1]
+
+
+def test_run_pauses_as_often_as_it_calls(make_sandbox):
+    box = make_sandbox(tools=TOOLS, pause_on=["approve"])
+    result = box.run("[approve(what=str(n)) for n in range(3)]")
+    for n in range(3):
+        assert result.pending == box.pending == PendingCall("approve", {"what": str(n)})
+        result = box.resume(n)
+    assert result.value == [0, 1, 2]
+
+
+def test_each_pause_can_be_saved(make_sandbox, tmp_path):
+    box = make_sandbox(tools=TOOLS, pause_on=["approve"], keep_state=True)
+    result = box.run("total = sum(approve(what=str(n)) for n in range(3))\ntotal")
+    n = 0
+    while result.pending is not None:
+        assert result.pending.arguments == {"what": str(n)}
+        box.snapshot().save(tmp_path / "file")
+        box.close()
+        box = Sandbox.from_snapshot(Snapshot.load(tmp_path / "file"), tools=TOOLS)
+        result = box.resume(10)
+        n += 1
+    assert (n, result.value) == (3, 30)
+    assert box.run("total + 1").value == 31, "state that was to be kept is"
+    box.close()
+
+
+def test_positional_arguments_of_a_paused_call_have_names(make_sandbox):
+    box = make_sandbox(tools=TOOLS, pause_on=["approve"])
+    assert box.run("approve('mail')").pending == PendingCall("approve", {"what": "mail"})
+    assert box.snapshot().pending == PendingCall("approve", {"": ["mail"]})
+
+
+def test_run_pauses_when_its_other_calls_are_done(make_sandbox):
+    seen = []
+
+    async def slow(n: int) -> int:
+        await asyncio.sleep(0.05)
+        seen.append(n)
+        return n
+
+    box = make_sandbox(tools=[slow, approve], pause_on=["approve"])
+    code = """
+import asyncio
+async def main():
+    calls = [call_tool_async("slow", n=1), call_tool_async("approve", what="a"), call_tool_async("slow", n=2)]
+    calls.append(call_tool_async("approve", what="b"))
+    return await asyncio.gather(*calls)
+await main()
+"""
+    assert box.run(code).pending == PendingCall("approve", {"what": "a"})
+    assert sorted(seen) == [1, 2]
+    first = box.snapshot()
+    assert box.resume("A").pending == PendingCall("approve", {"what": "b"})
+    second = box.snapshot()
+    assert box.resume("B").value == [1, "A", 2, "B"]
+    with Sandbox.from_snapshot(first, tools=[slow, approve]) as copy:
+        assert copy.resume("x").pending == PendingCall("approve", {"what": "b"})
+        assert copy.resume(error=ValueError("no")).error.message == "tool 'approve' failed: ValueError: no"
+    with Sandbox.from_snapshot(second, tools=[slow, approve]) as copy:
+        assert copy.resume("y").value == [1, "A", 2, "y"]
+    assert sorted(seen) == [1, 2], "no tool ran twice"
+
+
+def test_call_that_waits_pauses_with_others_done(make_sandbox):
+    async def slow(n: int) -> int:
+        await asyncio.sleep(0.05)
+        return n
+
+    box = make_sandbox(tools=[slow, approve], pause_on=["approve"])
+    code = """
+import asyncio
+async def main():
+    task = asyncio.ensure_future(call_tool_async("slow", n=1))
+    await asyncio.sleep(0.01)
+    said = approve(what="now")
+    return [said, await task]
+await main()
+"""
+    assert box.run(code).pending == PendingCall("approve", {"what": "now"})
+    snapshot = box.snapshot()
+    assert box.resume(1).value == [1, 1]
+    with Sandbox.from_snapshot(snapshot, tools=[slow, approve]) as copy:
+        assert copy.resume(2).value == [2, 1]
+
+
+def test_call_that_was_cancelled_pauses_nothing(make_sandbox):
+    async def slow(n: int) -> int:
+        await asyncio.sleep(0.2)
+        return n
+
+    box = make_sandbox(tools=[slow, approve], pause_on=["approve"])
+    code = """
+import asyncio
+async def main():
+    slow = asyncio.ensure_future(call_tool_async("slow", n=1))
+    try:
+        await asyncio.wait_for(call_tool_async("approve", what="late"), 0.05)
+    except asyncio.TimeoutError:
+        return ["gave up", await slow]
+await main()
+"""
+    assert box.run(code).value == ["gave up", 1]
+
+
+def test_no_time_passes_while_a_run_is_paused(make_sandbox):
+    box = make_sandbox(tools=TOOLS, pause_on=["approve"], limits=Limits(wall_time_s=0.5))
+    box.run("approve(what='')\n1")
+    time.sleep(0.7)
+    snapshot = box.snapshot()
+    result = box.resume(None)
+    assert result.value == 1
+    assert result.usage.wall_time_s < 0.5
+    with Sandbox.from_snapshot(snapshot, tools=TOOLS) as copy:
+        time.sleep(0.7)
+        assert copy.resume(None).value == 1
+
+
+def test_time_before_and_after_a_pause_counts(make_sandbox):
+    box = make_sandbox(tools=TOOLS, pause_on=["approve"], limits=Limits(wall_time_s=1))
+    box.run("import time\ntime.sleep(0.7)\napprove(what='')\ntime.sleep(0.7)")
+    snapshot = box.snapshot()
+    for one in (box, Sandbox.from_snapshot(snapshot, tools=TOOLS)):
+        started = time.monotonic()
+        with pytest.raises(hypercell.TimeLimitError) as raised:
+            one.resume(None)
+        assert time.monotonic() - started < 0.65
+        assert 1 <= raised.value.used < 1.5
+        assert raised.value.result.pending is None
+        one.close()
+
+
+def test_limits_before_and_after_a_pause_count(make_sandbox):
+    limits = Limits(tool_calls=3, output_bytes=8)
+    box = make_sandbox(tools=TOOLS, pause_on=["approve"], limits=limits)
+    box.run("print('12345')\ndouble(1)\nwhat = approve(what='')\nexec(what)")
+    snapshot = box.snapshot()
+
+    def rest(code):
+        with Sandbox.from_snapshot(snapshot, tools=TOOLS) as copy:
+            return copy.resume(code)
+
+    assert rest("double(1); print('7')").stdout == "12345\n7\n"
+    with pytest.raises(hypercell.ToolLimitError, match="4 calls exceed tool_calls, which is 3"):
+        rest("double(1); double(1)")
+    with pytest.raises(hypercell.OutputLimitError, match="9 bytes exceed output_bytes, which is 8") as raised:
+        rest("print('78')")
+    assert raised.value.result.stdout == "12345\n78"
+
+
+def test_usage_of_a_paused_run_adds_up(make_sandbox):
+    box = make_sandbox(tools=TOOLS, pause_on=["approve"])
+    code = "import os\nfor _ in range(50): os.getppid()\napprove(what='')\nfor _ in range(50): os.getppid()"
+    before = box.run(code).usage
+    snapshot = box.snapshot()
+    after = box.resume(None).usage
+    with Sandbox.from_snapshot(snapshot, tools=TOOLS) as copy:
+        elsewhere = copy.resume(None).usage
+    assert before.syscalls >= 50
+    for usage in (after, elsewhere):
+        assert before.syscalls + 50 <= usage.syscalls < before.syscalls + 500
+        assert before.page_faults <= usage.page_faults < before.page_faults + 2000
+        assert before.turns < usage.turns
+
+
+def test_paused_run_keeps_others_out_until_it_is_dropped(make_sandbox):
+    box = make_sandbox(tools=TOOLS, pause_on=["approve"])
+    box.run("approve(what='')")
+    with pytest.raises(
+        hypercell.SandboxBusyError, match='the last run still waits for the result of the tool "approve"'
+    ):
+        box.run("1")
+    box.reset()
+    assert box.pending is None
+    with pytest.raises(hypercell.PolicyError, match="no run is paused in this sandbox"):
+        box.resume(1)
+    assert box.run("1").value == 1
+
+
+def test_paused_run_can_be_cancelled_and_closed(make_sandbox):
+    box = make_sandbox(tools=TOOLS, pause_on=["approve"])
+    assert not box.cancel()
+    box.run("approve(what='')")
+    assert box.cancel()
+    with pytest.raises(hypercell.RunCancelledError, match="the run was cancelled: cancelled by the caller"):
+        box.resume(1)
+    assert box.pending is None
+    box.run("approve(what='')")
+    box.cancel()
+    assert box.run("2").value == 2, "a new run takes the place of one that was cancelled"
+    box.run("approve(what='')")
+    box.close()
+    assert box.pending is None
+    with pytest.raises(hypercell.SandboxClosedError):
+        box.resume(1)
+
+
+def test_pause_gives_its_vm_up_for_the_pool(hypercell_with_image):
+    with (
+        Pool(prepared=1, max_prepared=1) as pool,
+        Sandbox(tools=TOOLS, pool=pool, pause_on=["approve"]) as box,
+    ):
+        assert pool.wait_ready()
+        box.run("approve(what='')")
+        assert pool.wait_ready()
+        assert pool.stats().leased == 0
+        assert box.resume(7).value == 7
+
+
+def test_snapshot_in_the_middle_of_a_run_is_for_that_run(paused):
+    with Sandbox.from_snapshot(paused, tools=TOOLS) as box:
+        with pytest.raises(hypercell.SandboxBusyError):
+            box.run("1")
+        box.resume(None)
+        over = "the snapshot was taken in the middle of a run, which is over in this sandbox; make another one from it"
+        with pytest.raises(hypercell.PolicyError) as raised:
+            box.run("1")
+        assert str(raised.value) == over
+        with pytest.raises(hypercell.PolicyError, match="no run is paused in this sandbox"):
+            box.resume(1)
+    with pytest.raises(hypercell.PolicyError, match="in the middle of a run, so that no VM can be prepared"):
+        Pool(paused)
+    with pytest.raises(hypercell.PolicyError, match="nothing can be prepared from it"):
+        Sandbox.from_snapshot(paused, tools=TOOLS, prepared=1)
+
+
+def test_hung_tool_of_a_resumed_run_is_left_behind(paused):
+    release = threading.Event()
+
+    def approve(what: str) -> bool:
+        release.wait(20)
+        return True
+
+    short = Limits(wall_time_s=0.3)
+    with Sandbox(tools=[double, approve], pause_on=["approve"], limits=short) as box:
+        box.run("approve(what='')")
+        snapshot = box.snapshot()
+    with Sandbox.from_snapshot(snapshot, tools=[double, approve]) as box:
+        with pytest.raises(hypercell.TimeLimitError) as raised:
+            box.resume(arguments=box.pending.arguments)
+        assert raised.value.tool == "approve"
+        assert box.pending is None
+        with pytest.raises(hypercell.PolicyError):
+            box.run("1")
+    release.set()
+
+
+def test_what_does_not_go_with_the_snapshot_is_refused_with_the_reason(kept, paused):
+    def other(n: int) -> int:
+        return n
+
+    def widened(n: int, more: int = 0) -> int:
+        return n + more
+
+    widened.__name__ = "double"
+    cases = [
+        (kept, {}, 'the snapshot knows the tool "double", which is not among the tools given'),
+        (
+            kept,
+            {"tools": [widened]},
+            'the tool "double" has other parameters than when the snapshot was taken',
+        ),
+        (
+            kept,
+            {"tools": [double], "limits": Limits(memory_bytes=256 << 20)},
+            "memory_bytes of 268435456 exceeds",
+        ),
+        (paused, {"tools": [*TOOLS, other]}, 'the tool "other" was not there when the run began'),
+        (paused, {"tools": TOOLS, "limits": Limits(tool_calls=2000)}, "tool_calls is 2000; the run"),
+        (paused, {"tools": TOOLS, "limits": Limits(wall_time_s=None)}, "wall_time_s is none; the run"),
+        (paused, {"tools": TOOLS, "keep_state": True}, "began with keep_state=False"),
+        (kept, {"tools": [double], "pause_on": ["other"]}, "pause_on names 'other', which is no tool"),
+        (
+            kept,
+            {"tools": [double], "pause_on": "double"},
+            "pause_on must be a list of names of tools, got 'double'",
+        ),
+        (kept, {"tools": [double], "pool": Pool(prepared=0)}, "pool is not of this snapshot"),
+    ]
+    for snapshot, options, reason in cases:
+        with pytest.raises(hypercell.PolicyError) as raised:
+            Sandbox.from_snapshot(snapshot, **options)
+        assert reason in str(raised.value)
+    with Sandbox.from_snapshot(kept, tools=[double, other], limits=Limits(tool_calls=1)) as box:
+        assert box.run("other(n=3)").value == 3, "between runs, tools and limits are for the next run"
+    with pytest.raises(hypercell.PolicyError, match="use Sandbox.from_snapshot"):
+        Sandbox(pool=Pool(kept, prepared=0))
+    with pytest.raises(hypercell.PolicyError, match="snapshot must be a Snapshot, got Sandbox"):
+        Sandbox.from_snapshot(box)
+
+
+def test_pauses_of_the_snapshot_hold_unless_the_caller_says_otherwise(paused):
+    def approve(what: str) -> str:
+        return what
+
+    with Sandbox(tools=[double, approve], pause_on=["approve"]) as box:
+        box.run("n = approve(what='')\nexec(n)\nresult = x")
+        snapshot = box.snapshot()
+    code = "x = approve(what='again')"
+    with Sandbox.from_snapshot(snapshot, tools=[double, approve]) as box:
+        assert box.resume(code).pending == PendingCall("approve", {"what": "again"})
+    with Sandbox.from_snapshot(snapshot, tools=[double, approve], pause_on=[]) as box:
+        assert box.resume(code).value == "again"
+
+
+def test_nothing_to_take_a_snapshot_of_is_said(make_sandbox):
+    box = make_sandbox()
+    box.run("x = 1")
+    with pytest.raises(
+        hypercell.PolicyError, match="the sandbox keeps no state between runs, and no run waits"
+    ):
+        box.snapshot()
+    assert box.run("1").value == 1
+    box.close()
+    with pytest.raises(hypercell.SandboxClosedError):
+        box.snapshot()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (((), {}), "resume takes one of a value, error= and arguments=, got 0"),
+        (((1,), {"error": ValueError()}), "resume takes one of a value, error= and arguments=, got 2"),
+        (((), {"error": "no"}), "error must be an exception, got str"),
+        (((), {"arguments": [1]}), "arguments must be a mapping with names, got list"),
+        (((), {"arguments": {1: 2}}), "arguments must be a mapping with names, got dict"),
+    ],
+)
+def test_answer_that_is_none_is_refused(paused, answer, reason):
+    with Sandbox.from_snapshot(paused, tools=TOOLS) as box:
+        with pytest.raises(hypercell.PolicyError) as raised:
+            box.resume(*answer[0], **answer[1])
+        assert str(raised.value) == reason
+        assert box.pending is not None
+
+
+def test_audit_tells_of_pauses(make_sandbox):
+    events = []
+    box = make_sandbox(tools=TOOLS, pause_on=["approve"], on_audit=events.append)
+    box.run("approve(what='')")
+    snapshot = box.snapshot()
+    box.resume(1)
+    assert [event["event"] for event in events] == [
+        "run_started",
+        "tool_allowed",
+        "run_paused",
+        "tool_answered",
+        "run_resumed",
+        "run_ended",
+    ]
+    events.clear()
+    with Sandbox.from_snapshot(snapshot, tools=TOOLS, on_audit=events.append) as copy:
+        copy.resume(1)
+    assert [(event["event"], event["run"]) for event in events] == [
+        ("tool_answered", 1),
+        ("run_resumed", 1),
+        ("run_ended", 1),
+    ]
+
+
+def test_forked_child_says_that_the_paused_run_is_its_parents(make_sandbox, paused):
+    box = make_sandbox(tools=TOOLS, pause_on=["approve"])
+    box.run("approve(what='')")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            box.resume(1)
+        except hypercell.RunCancelledError as error:
+            os.write(writer, str(error).encode())
+        with Sandbox.from_snapshot(paused, tools=TOOLS) as copy:
+            os.write(writer, repr(copy.resume(3).value).encode())
+        os._exit(0)
+    os.close(writer)
+    assert os.waitpid(child, 0)[1] == 0
+    told = os.read(reader, 1000).decode()
+    os.close(reader)
+    assert "it began in another process, which this one was forked from" in told
+    assert told.endswith("[8, 3]")
+    assert box.resume(2).value == 2
+
+
+def test_snapshots_leave_nothing_behind(kept, tmp_path):
+    kept.save(tmp_path / "file")
+
+    def count():
+        return len(os.listdir("/proc/self/fd")), Path("/proc/self/maps").read_text().count("\n")
+
+    def once():
+        snapshot = Snapshot.load(tmp_path / "file")
+        with Sandbox.from_snapshot(snapshot, tools=[double], keep_state=True, prepared=0) as box:
+            box.run("1")
+            box.snapshot()
+
+    for _ in range(3):
+        once()
+    files, maps = count()
+    for _ in range(10):
+        once()
+    assert count()[0] <= files
+    assert count()[1] <= maps + 20
+
+
+def test_async_sandbox_pauses_and_goes_on(tmp_path):
+    async def main():
+        async with AsyncSandbox(TOOLS, pause_on=["approve"]) as box:
+            assert box.pending is None
+            result = await box.run("n = double(2)\n[n, approve(what='x')]")
+            assert result.pending == box.pending == PendingCall("approve", {"what": "x"})
+            assert repr(box) == "<hypercell.AsyncSandbox paused, tools ['double', 'approve']>"
+            snapshot = await box.snapshot()
+            assert (await box.resume(True)).value == [4, True]
+        snapshot.save(tmp_path / "file")
+        box = AsyncSandbox.from_snapshot(Snapshot.load(tmp_path / "file"), TOOLS)
+        assert box.pending == PendingCall("approve", {"what": "x"})
+        with pytest.raises(hypercell.PolicyError):
+            await box.resume()
+        assert (await box.resume(5)).value == [4, 5]
+        await box.aclose()
+        with pytest.raises(hypercell.PolicyError, match="snapshot must be a Snapshot, got str"):
+            AsyncSandbox.from_snapshot("file")
+
+    asyncio.run(main())
+
+
+def test_async_sandboxes_share_a_snapshot(kept):
+    async def one(n):
+        async with AsyncSandbox.from_snapshot(kept, [double]) as box:
+            return (await box.run(f"xs.append({n})\nf()")).value
+
+    async def main():
+        return await asyncio.gather(*(one(n) for n in range(6)))
+
+    assert asyncio.run(main()) == [2 * n for n in range(6)]
+
+
+def test_task_that_is_cancelled_drops_its_resumed_run(paused):
+    async def approve(what: str) -> bool:
+        await asyncio.sleep(30)
+        return True
+
+    async def main():
+        async with AsyncSandbox.from_snapshot(paused, [double, approve]) as box:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(box.resume(arguments={"what": ""}), 0.3)
+            assert box.pending is None
+
+    started = time.monotonic()
+    asyncio.run(main())
+    assert time.monotonic() - started < 10
