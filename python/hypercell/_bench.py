@@ -12,6 +12,7 @@ import math
 import os
 import platform
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from ._image import default_image, native
 from ._limits import Limits
 from ._pool import Pool
 from ._sandbox import Sandbox
+from ._snapshot import Snapshot
 from ._version import __version__
 
 PERCENTILES = (50, 90, 95, 99)
@@ -183,12 +185,28 @@ def _process_memory_mb() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024 / 1e6
 
 
+def bench_snapshot(report: Report, quick: bool) -> None:
+    """Measures taking, saving and loading a snapshot, and runs that start from it."""
+    repeats = 10 if quick else 60
+    with Sandbox(keep_state=True) as box, tempfile.TemporaryDirectory() as folder:
+        box.run("import json, re\nxs = list(range(1000))")
+        report.add("snapshot/take", "ms", in_ms(timed(box.snapshot, repeats // 5)))
+        snapshot, path = box.snapshot(), Path(folder) / "snapshot"
+        report.add("snapshot/save", "ms", in_ms(timed(lambda: snapshot.save(path), repeats // 5)))
+        report.add("snapshot/load", "ms", in_ms(timed(lambda: Snapshot.load(path), repeats // 5)))
+    with Sandbox.from_snapshot(snapshot, prepared=0) as box:
+        report.add("snapshot/run_fresh", "ms", in_ms(timed(lambda: box.run("len(xs)"), repeats)))
+    with Pool(snapshot, prepared=1) as pool, Sandbox.from_snapshot(snapshot, pool=pool) as box:
+        report.add("snapshot/run_prepared", "ms", in_ms(_timed_when_ready(pool, box, "len(xs)", repeats)))
+
+
 BENCHES: dict[str, Callable[[Report, bool], None]] = {
     "phase/": bench_phases,
     "run/": bench_run,
     "sandbox/": bench_sandbox,
     "tool_call/": bench_tool_call,
     "memory/": bench_memory,
+    "snapshot/": bench_snapshot,
 }
 
 

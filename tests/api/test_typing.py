@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import assert_type
 else:
 
-    def assert_type(value, kind):  # noqa: ARG001
+    def assert_type(value, kind):
         return value
 
 

@@ -179,7 +179,7 @@ def test_option_that_cannot_be_is_refused(options, message):
         ({"prepared": 3, "max_prepared": 2}, "max_prepared is 2, which is not from 3 to 1024"),
         ({"prepared": 10**30}, f"prepared is {10**30}, which is not from 0 to 1024"),
         ({"max_prepared": 1.5}, "max_prepared must be int, got float"),
-        ({"image": "x"}, "image must be an Image, got str"),
+        ({"image": "x"}, "image must be an Image or a Snapshot, got str"),
     ],
 )
 def test_pool_that_cannot_be_is_refused(options, message):

@@ -14,7 +14,7 @@ mod file;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hypercell_abi::ABI_VERSION;
+use hypercell_abi::{ABI_VERSION, NamedValues};
 use serde::{Deserialize, Serialize};
 
 use crate::control::Past;
@@ -237,7 +237,10 @@ impl SavedRun {
     fn check(&self, tools: &[ToolInfo]) -> Result<(), SnapshotError> {
         let mut ids = BTreeSet::new();
         for saved in self.calls_in_order() {
-            let ToolCall { id, name, .. } = &saved.call;
+            let ToolCall { id, name, args } = &saved.call;
+            NamedValues::new(args.as_bytes()).map_err(|error| SnapshotError::Damaged {
+                detail: format!("arguments of {name:?}: {error}"),
+            })?;
             if !tools.iter().any(|tool| tool.name == *name) {
                 return Err(SnapshotError::Damaged {
                     detail: format!("it waits for {name:?}, which is no tool"),
