@@ -35,9 +35,10 @@ from ._errors import (
 from ._image import Image
 from ._limits import Limits
 from ._pool import Pool, PoolStats
-from ._result import GuestError, PendingCall, RunResult, Usage
+from ._result import GuestError, OutputEvent, PendingCall, RunResult, Usage
 from ._sandbox import Sandbox
 from ._snapshot import Snapshot
+from ._stream import RunStream
 from ._tools import Tool
 from ._version import __version__
 
@@ -54,6 +55,7 @@ __all__ = [
     "LimitError",
     "Limits",
     "MemoryLimitError",
+    "OutputEvent",
     "OutputLimitError",
     "PendingCall",
     "PolicyError",
@@ -62,6 +64,7 @@ __all__ = [
     "ProtocolError",
     "RunCancelledError",
     "RunResult",
+    "RunStream",
     "Sandbox",
     "SandboxBusyError",
     "SandboxClosedError",

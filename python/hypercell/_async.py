@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ._checks import NOT_GIVEN, check_options, checked_inputs, checked_pauses, checked_reply
+from ._checks import NOT_GIVEN, check_on_output, check_options, checked_inputs, checked_pauses, checked_reply
+from ._drive import OnOutput
 from ._errors import PolicyError, SandboxBusyError, SandboxClosedError
 from ._image import Image
 from ._limits import Limits
@@ -24,6 +25,7 @@ from ._pool import Pool
 from ._result import PendingCall, RunResult
 from ._sandbox import CALLER_LEFT, GRACE_S, TIME_IS_OVER, Sandbox
 from ._snapshot import Snapshot
+from ._stream import RunStream
 from ._tools import Tool, Tools, collect_tools
 
 # `_loop` brings asyncio, which takes longer to import than all of this package; whoever awaits has it already.
@@ -160,7 +162,12 @@ class AsyncSandbox:
         return None if self._snapshot is None else self._snapshot.pending
 
     async def run(
-        self, code: str, *, inputs: Mapping[str, Any] | None = None, filename: str = "<code>"
+        self,
+        code: str,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        filename: str = "<code>",
+        on_output: OnOutput | None = None,
     ) -> RunResult:
         """Runs code to its end and returns what it ended with.
 
@@ -171,6 +178,8 @@ class AsyncSandbox:
             code: Python source.
             inputs: Global names that the code finds set, and their values; none unless given.
             filename: What tracebacks call the code.
+            on_output: Called with an `OutputEvent` for what the code writes, as it is written, on the event loop. What
+                it raises goes to the loop's exception handler.
 
         Returns:
             Value, output and, if the code raised, its error: an exception of the code is not raised here.
@@ -182,12 +191,36 @@ class AsyncSandbox:
                 `Sandbox` and `Sandbox.run`.
         """
         given = checked_inputs(self._limits, code, inputs, filename)
+        tell = _on_loop(on_output)
         hold = self._acquire("run")
         try:
             box = await self._open()
-            return await self._run(box, box._start_of(code, filename, given), self._limits.wall_time_s, hold)
+            return await self._run(
+                box, box._start_of(code, filename, given, tell), self._limits.wall_time_s, hold
+            )
         finally:
             hold.release()
+
+    def stream(
+        self, code: str, *, inputs: Mapping[str, Any] | None = None, filename: str = "<code>"
+    ) -> RunStream:
+        """Runs code, and gives its output as it is written.
+
+            async with box.stream(code) as events:
+                async for event in events:
+                    print(event.stream, event.text)
+            events.result
+
+        Args:
+            code: As for `run`.
+            inputs: As for `run`.
+            filename: As for `run`.
+
+        Returns:
+            What to enter and iterate over. The end of the run ends the iteration, or raises there what `run` would.
+            Leaving early stops the run.
+        """
+        return RunStream(functools.partial(self.run, code, inputs=inputs, filename=filename))
 
     async def resume(
         self,
@@ -196,6 +229,7 @@ class AsyncSandbox:
         *,
         error: BaseException | None = None,
         arguments: Mapping[str, Any] | None = None,
+        on_output: OnOutput | None = None,
     ) -> RunResult:
         """Goes on with a run that is paused, and returns as `run` does.
 
@@ -203,6 +237,7 @@ class AsyncSandbox:
             value: What the call returns.
             error: What the call raises.
             arguments: What to call the tool of this sandbox with.
+            on_output: As for `run`.
 
         Raises:
             CancelledError: The awaiting task was cancelled; the guest is stopped by then.
@@ -212,10 +247,11 @@ class AsyncSandbox:
             SandboxUnavailableError: As for `Sandbox.resume`.
         """
         reply = checked_reply(value, error, arguments)
+        tell = _on_loop(on_output)
         hold = self._acquire("run")
         try:
             box = await self._open()
-            return await self._run(box, box._rest_of(reply), box._native.time_left_s(), hold)
+            return await self._run(box, box._rest_of(reply, tell), box._native.time_left_s(), hold)
         finally:
             hold.release()
 
@@ -331,6 +367,20 @@ class AsyncSandbox:
         if not is_done:
             await _end(box, job, TIME_IS_OVER, hold)
         return box._outcome(job, time.monotonic() - started)
+
+
+def _on_loop(on_output: OnOutput | None) -> OnOutput | None:
+    """Returns what calls a function on the event loop that runs now, from any thread.
+
+    Raises:
+        PolicyError: It cannot be called.
+    """
+    check_on_output(on_output)
+    if on_output is None:
+        return None
+    from ._loop import on_loop
+
+    return on_loop(on_output)
 
 
 class _Hold:

@@ -42,6 +42,16 @@ def check_options(
         raise PolicyError("pool brings its own image and prepared VMs; give it alone")
 
 
+def check_on_output(on_output: object) -> None:
+    """Checks who is to hear of output.
+
+    Raises:
+        PolicyError: It cannot be called.
+    """
+    if on_output is not None and not callable(on_output):
+        raise PolicyError(f"on_output must be callable, got {type(on_output).__name__}")
+
+
 def checked_pauses(pause_on: Iterable[str], tools: Mapping[str, Tool]) -> frozenset[str]:
     """Checks the names of tools at whose calls a run pauses.
 

@@ -5,15 +5,20 @@ Before: `_sandbox`, by way of `_worker`. After: the native module and `_calls`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import codecs
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ._calls import Calls
 from ._errors import ValueNotSendableError
+from ._result import OutputEvent
 from ._tools import Tool
 from ._worker import Job
 
+OnOutput = Callable[[OutputEvent], object]
+
 _STOPPED = "cancelled by the caller"
+_utf8 = codecs.getincrementaldecoder("utf-8")
 
 
 class Reply(NamedTuple):
@@ -37,45 +42,73 @@ class _Call(NamedTuple):
 
 
 def start(
-    guest: Any, tools: Mapping[str, Tool], code: str, filename: str, inputs: dict[str, Any], job: Job
+    guest: Any,
+    tools: Mapping[str, Tool],
+    on_output: OnOutput | None,
+    code: str,
+    filename: str,
+    inputs: dict[str, Any],
+    job: Job,
 ) -> Any:
     """Takes a run to its end or to its first pause; returns what the native module says of it."""
-    drive = _Drive(guest, tools, job)
-    try:
-        return guest.start(code, filename, inputs, drive.answer, drive.answer_any)
-    finally:
-        drive.calls.end()
+    drive = _Drive(guest, tools, on_output, job)
+    return drive.end(lambda: guest.start(code, filename, inputs, drive))
 
 
-def resume(guest: Any, tools: Mapping[str, Tool], call: Any, reply: Reply, job: Job) -> Any:
+def resume(
+    guest: Any, tools: Mapping[str, Tool], on_output: OnOutput | None, call: Any, reply: Reply, job: Job
+) -> Any:
     """Answers the call of a paused run, and takes it to its end or to its next pause."""
-    drive = _Drive(guest, tools, job)
-    try:
-        return drive.resume(call, reply)
-    finally:
-        drive.calls.end()
+    drive = _Drive(guest, tools, on_output, job)
+    return drive.end(lambda: drive.resume(call, reply))
 
 
 class _Drive:
-    """The tools of a run, as the native module calls them."""
+    """The tools of a run and who hears of its output, as the native module calls them."""
 
-    def __init__(self, guest: Any, tools: Mapping[str, Tool], job: Job) -> None:
-        self._guest, self._job = guest, job
-        self.calls = Calls(job, tools)
+    def __init__(self, guest: Any, tools: Mapping[str, Tool], on_output: OnOutput | None, job: Job) -> None:
+        self._guest, self._job, self._calls = guest, job, Calls(job, tools)
+        self._on_output = on_output
+        self._decoders: dict[str, codecs.IncrementalDecoder] = {}
+        #: What hears of output, or None.
+        self.output = None if on_output is None else self._hear
+
+    def end(self, go: Callable[[], Any]) -> Any:
+        """Takes the run as far as it goes, and ends what is left of its tools."""
+        try:
+            step = go()
+        finally:
+            self._calls.end()
+        for stream, decoder in self._decoders.items():
+            self._tell(stream, decoder.decode(b"", True))
+        return step
+
+    def _hear(self, stream: str, data: bytes) -> None:
+        decoder = self._decoders.get(stream)
+        if decoder is None:
+            decoder = self._decoders[stream] = _utf8(errors="replace")
+        self._tell(stream, decoder.decode(data))
+
+    def _tell(self, stream: Any, text: str) -> None:
+        if text and self._on_output is not None and self._job.enter_tool("on_output"):
+            try:
+                self._on_output(OutputEvent(stream, text))
+            finally:
+                self._job.leave_tool()
 
     def resume(self, call: Any, reply: Reply) -> Any:
-        functions = (self.answer, self.answer_any)
+        """Answers the call of a paused run."""
         if reply.arguments is None:
             if reply.error is not None:
-                return self._guest.resume_err(call.id, *reply.error, *functions)
-            return self._guest.resume_ok(call.id, reply.value, *functions)
+                return self._guest.resume_err(call.id, *reply.error, self)
+            return self._guest.resume_ok(call.id, reply.value, self)
         answer = self.answer(_Call(call.id, call.name, dict(reply.arguments)))
         if len(answer) == 1:
             try:
-                return self._guest.resume_ok(call.id, answer[0], *functions)
+                return self._guest.resume_ok(call.id, answer[0], self)
             except ValueNotSendableError as error:
                 answer = (type(error).__name__, str(error))
-        return self._guest.resume_err(call.id, *answer, *functions)
+        return self._guest.resume_err(call.id, *answer, self)
 
     def answer(self, call: Any) -> tuple[Any, ...]:
         """Runs a tool and returns what the guest gets: `(value,)`, or type and message of an exception.
@@ -86,17 +119,17 @@ class _Drive:
             # Stopped before the guest's first turn could be interrupted: now it can.
             self._guest.interrupt(self._job.stop_reason or _STOPPED)
             return ("RunCancelledError", "the run was stopped")
-        answer = self.calls.call(call)
+        answer = self._calls.call(call)
         self._job.leave_tool()
         return answer.for_guest()
 
-    def answer_any(
+    def wait(
         self, started: list[Any], cancelled: list[int], timeout_s: float | None
     ) -> list[tuple[int, tuple[Any, ...]]]:
         """Starts tools beside each other and returns what the guest gets of those that are done, as `answer` does."""
-        if not self._job.enter_tool(self.calls.blamed(started)):
+        if not self._job.enter_tool(self._calls.blamed(started)):
             self._guest.interrupt(self._job.stop_reason or _STOPPED)
             return []
-        answers = self.calls.wait(started, cancelled, timeout_s)
+        answers = self._calls.wait(started, cancelled, timeout_s)
         self._job.leave_tool()
         return [(call_id, answer.for_guest()) for call_id, answer in answers]

@@ -82,6 +82,17 @@ class Bell:
                 timer.cancel()
 
 
+def on_loop(function: Callable[..., object]) -> Callable[..., None]:
+    """Returns what has the running event loop call a function soon, from any thread; not if the loop is closed."""
+    loop = asyncio.get_running_loop()
+
+    def call(*arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(function, *arguments)
+
+    return call
+
+
 async def in_thread(work: Callable[[], _Result]) -> _Result:
     """Calls a function on a thread of its own, which goes on if the awaiting task is cancelled."""
     return await outcome_of(start_thread(work))

@@ -4,7 +4,7 @@ Nothing here is public; `Image` and `Sandbox` of the package are. Every exceptio
 """
 
 from collections.abc import Callable
-from typing import Any, TypedDict, final
+from typing import Any, Protocol, TypedDict, final
 
 __all__ = [
     "Done",
@@ -100,7 +100,33 @@ class Image:
     def notices(self) -> list[str]:
         """What the caller should hear about this opening, such as a damaged entry that was built again."""
 
-_Wait = Callable[[list[ToolCall], list[int], float | None], list[tuple[int, tuple[Any] | tuple[str, str]]]]
+class _Drive(Protocol):
+    """What the caller does in the middle of a run. What a method raises ends the run and is raised by `start`."""
+
+    @property
+    def output(self) -> Callable[[str, bytes], object] | None:
+        """Takes "stdout" or "stderr" and bytes, which may end within a character; None if nobody listens."""
+
+    def answer(self, call: ToolCall) -> tuple[Any] | tuple[str, str] | None:
+        """Runs a tool.
+
+        Returns:
+            Its value in a tuple of one, type and message of an exception, or None to have the call returned.
+        """
+
+    def wait(
+        self, started: list[ToolCall], cancelled: list[int], timeout_s: float | None
+    ) -> list[tuple[int, tuple[Any] | tuple[str, str]]]:
+        """Runs tools beside each other, until any call that started now or earlier is done.
+
+        Args:
+            started: Calls that start now.
+            cancelled: Numbers of those that nobody waits for any more.
+            timeout_s: Longest wait in seconds; None is for ever.
+
+        Returns:
+            Numbers and answers, each call once.
+        """
 
 @final
 class ToolCall:
@@ -258,8 +284,7 @@ class Sandbox:
         code: str,
         name: str,
         inputs: dict[str, Any],
-        answer: Callable[[ToolCall], tuple[Any] | tuple[str, str] | None] | None = None,
-        wait: _Wait | None = None,
+        drive: _Drive | None = None,
     ) -> ToolCall | Done:
         """Runs code until it is done, pauses, or calls a tool that nobody answers. Other threads run meanwhile.
 
@@ -267,13 +292,8 @@ class Sandbox:
             code: Python source.
             name: What tracebacks call the code.
             inputs: Globals that the code finds set.
-            answer: Called for each tool call, on this thread and in the middle of the run, which is twice as fast as
-                going on with `resume_ok`. It returns the value in a tuple of one, or type and message of an exception,
-                or None to have the call returned. What it raises ends the run and is raised here.
-            wait: Called likewise for calls that run beside each other, with those that start now, the numbers of those
-                that nobody waits for any more, and seconds, or None for no limit. It returns when any call that started
-                now or earlier is done, or after that time: a list of numbers and answers as above. Each call is
-                answered once. Not given: `answer` is called for each.
+            drive: Runs the tools and hears of the output, on this thread and in the middle of the run, which is twice
+                as fast as going on with `resume_ok`. Not given: each call is returned.
 
         Raises:
             PolicyError, ValueNotSendableError: Code or inputs cannot be; nothing ran.
@@ -286,10 +306,9 @@ class Sandbox:
         self,
         call_id: int,
         value: object,
-        answer: Callable[[ToolCall], tuple[Any] | tuple[str, str] | None] | None = None,
-        wait: _Wait | None = None,
+        drive: _Drive | None = None,
     ) -> ToolCall | Done:
-        """Answers a tool call with a value and goes on as `start` does, with those functions from now on if given.
+        """Answers a tool call with a value and goes on as `start` does, with this `drive` from now on if one is given.
 
         Raises:
             ValueNotSendableError: The value cannot cross; the call still waits for `resume_err`.
@@ -301,8 +320,7 @@ class Sandbox:
         call_id: int,
         type_name: str,
         message: str,
-        answer: Callable[[ToolCall], tuple[Any] | tuple[str, str] | None] | None = None,
-        wait: _Wait | None = None,
+        drive: _Drive | None = None,
     ) -> ToolCall | Done:
         """Answers a tool call with an exception and goes on as `resume_ok` does."""
 

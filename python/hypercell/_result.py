@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ._errors import GuestCodeError
 
@@ -51,6 +51,19 @@ class Usage:
     turns: int = 0
     page_faults: int = 0
     syscalls: int = 0
+
+
+@dataclass(frozen=True)
+class OutputEvent:
+    """Something that the code wrote, as soon as it is known.
+
+    Attributes:
+        stream: `"stdout"` or `"stderr"`.
+        text: What was written, of any length, in whole characters; bytes that are no UTF-8 become U+FFFD.
+    """
+
+    stream: Literal["stdout", "stderr"]
+    text: str
 
 
 @dataclass(frozen=True)

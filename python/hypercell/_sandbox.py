@@ -19,8 +19,8 @@ from types import TracebackType
 from typing import Any
 
 from . import _drive
-from ._checks import NOT_GIVEN, check_options, checked_inputs, checked_pauses, checked_reply
-from ._drive import Reply
+from ._checks import NOT_GIVEN, check_on_output, check_options, checked_inputs, checked_pauses, checked_reply
+from ._drive import OnOutput, Reply
 from ._errors import (
     GuestCrashError,
     HypercellError,
@@ -229,7 +229,12 @@ class Sandbox:
         return None if call is None else self._pending_call(call)
 
     def run(
-        self, code: str, *, inputs: Mapping[str, Any] | None = None, filename: str = "<code>"
+        self,
+        code: str,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        filename: str = "<code>",
+        on_output: OnOutput | None = None,
     ) -> RunResult:
         """Runs code to its end and returns what it ended with.
 
@@ -241,6 +246,8 @@ class Sandbox:
             code: Python source.
             inputs: Global names that the code finds set, and their values; none unless given.
             filename: What tracebacks call the code.
+            on_output: Called with an `OutputEvent` for what the code writes, as it is written, on a thread of the
+                sandbox. The run waits for it meanwhile; what it raises ends the run and is raised here.
 
         Returns:
             Value, output and, if the code raised, its error: an exception of the code is not raised here. If the run
@@ -260,9 +267,10 @@ class Sandbox:
             SandboxUnavailableError: No VM can be started.
         """
         given = checked_inputs(self._limits, code, inputs, filename)
+        check_on_output(on_output)
         self._acquire()
         try:
-            return self._run(self._start_of(code, filename, given), self._limits.wall_time_s)
+            return self._run(self._start_of(code, filename, given, on_output), self._limits.wall_time_s)
         finally:
             self._job = None
             self._running.release()
@@ -274,6 +282,7 @@ class Sandbox:
         *,
         error: BaseException | None = None,
         arguments: Mapping[str, Any] | None = None,
+        on_output: OnOutput | None = None,
     ) -> RunResult:
         """Goes on with a run that is paused, and returns as `run` does.
 
@@ -287,6 +296,7 @@ class Sandbox:
             value: What the call returns.
             error: What the call raises: `ToolError` in the guest, with the class name and the text of this.
             arguments: What to call the tool of this sandbox with, as they were or edited.
+            on_output: As for `run`.
 
         Raises:
             PolicyError: No run is paused here, or not exactly one answer was given.
@@ -295,9 +305,10 @@ class Sandbox:
             SandboxUnavailableError: As for `run`.
         """
         reply = checked_reply(value, error, arguments)
+        check_on_output(on_output)
         self._acquire()
         try:
-            return self._run(self._rest_of(reply), self._native.time_left_s())
+            return self._run(self._rest_of(reply, on_output), self._native.time_left_s())
         finally:
             self._job = None
             self._running.release()
@@ -400,16 +411,18 @@ class Sandbox:
     def _make_native(self) -> Any:
         return native().Sandbox(self._base._native, **self._native_options)
 
-    def _start_of(self, code: str, filename: str, inputs: dict[str, Any]) -> Callable[[Job], Any]:
+    def _start_of(
+        self, code: str, filename: str, inputs: dict[str, Any], on_output: OnOutput | None
+    ) -> Callable[[Job], Any]:
         """Returns the work of a run."""
-        return functools.partial(_drive.start, self._native, self._tools, code, filename, inputs)
+        return functools.partial(_drive.start, self._native, self._tools, on_output, code, filename, inputs)
 
-    def _rest_of(self, reply: Reply) -> Callable[[Job], Any]:
+    def _rest_of(self, reply: Reply, on_output: OnOutput | None) -> Callable[[Job], Any]:
         """Returns the work of what is left of a paused run."""
         call = self._paused_at
         if call is None:
             raise PolicyError("no run is paused in this sandbox")
-        return functools.partial(_drive.resume, self._native, self._tools, call, reply)
+        return functools.partial(_drive.resume, self._native, self._tools, on_output, call, reply)
 
     def _run(self, work: Callable[[Job], Any], time_s: float | None) -> RunResult:
         started = time.monotonic()

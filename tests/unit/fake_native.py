@@ -71,7 +71,7 @@ class Sandbox:
         self.stdout, self.calls = "", 0
         self.threads = []
 
-    def start(self, code, _name, inputs, answer, wait):
+    def start(self, code, _name, inputs, drive):
         with self.enter():
             assert self.guest is None or self.stop.is_set(), "the last run still waits"
             self.threads.append(threading.current_thread())
@@ -81,7 +81,7 @@ class Sandbox:
             program = programs[code]
             self.guest = program(self, **inputs)
             try:
-                return self.drive(answer, wait)
+                return self.drive(drive)
             finally:
                 self.guest = None
 
@@ -120,7 +120,7 @@ class Sandbox:
 
         return Inside()
 
-    def drive(self, answer, wait):
+    def drive(self, drive):
         reply = None
         numbers = {}
         try:
@@ -130,13 +130,13 @@ class Sandbox:
                 self.check_stop()
                 if kind == "call":
                     self.calls += 1
-                    reply = self.shown(answer(ToolCall(next(self.ids), *asked)))
+                    reply = self.shown(drive.answer(ToolCall(next(self.ids), *asked)))
                     continue
                 started, cancelled, timeout_s = asked
                 self.calls += len(started)
                 calls = [ToolCall(next(self.ids), *call) for call in started.values()]
                 numbers |= {number: call.id for number, call in zip(started, calls, strict=True)}
-                answers = dict(wait(calls, [numbers[number] for number in cancelled], timeout_s))
+                answers = dict(drive.wait(calls, [numbers[number] for number in cancelled], timeout_s))
                 self.check_stop()
                 reply = {n: self.shown(answers.pop(call)) for n, call in numbers.items() if call in answers}
                 assert not answers, "answers to calls that nobody made"

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use hypercell_abi::limits::{MAX_ANSWER_BYTES, MAX_MESSAGE_TEXT_BYTES};
 use hypercell_abi::message::{ToolError, ToolReply as WireReply};
-use hypercell_abi::{HostFrame, KernelRequest, RawValue};
+use hypercell_abi::{GuestFrame, HostFrame, KernelRequest, RawValue};
 
 use crate::audit::{AuditEvent, ToolAnswer as AuditedAnswer};
 use crate::channel::Outgoing;
@@ -134,6 +134,10 @@ impl<'a> Answers<'a> {
         self.control.count_turn(&incoming.counters, self.link.counted, guest_time);
         self.counted =
             Counted { page_faults: incoming.counters.page_faults, syscalls: incoming.counters.syscalls };
+        let output = match incoming.frame {
+            GuestFrame::Output { stream, data } => Some((stream, self.control.fitting(data))),
+            _ => None,
+        };
         let next_call = self.calls.saturating_add(1);
         let mut gates = Gates {
             run: self.run.number,
@@ -147,6 +151,12 @@ impl<'a> Answers<'a> {
         };
         let next = dispatch::dispatch(incoming.frame, &mut gates);
         self.control.count_calls(self.run.tools.calls());
+        if let (Some((stream, kept)), Some(caller)) = (output, &self.run.caller)
+            && !kept.is_empty()
+        {
+            caller.output(stream, kept).map_err(|reason| Error::Cancelled { reason })?;
+            self.check_stop()?;
+        }
         let frame = match next? {
             Next::AcknowledgeOutput => Outgoing::Program(HostFrame::OutputAck),
             Next::Sleep(time) => {

@@ -287,6 +287,11 @@ impl Control {
         }
     }
 
+    /// Returns what of this output would be kept.
+    pub(crate) fn fitting<'a>(&self, data: &'a [u8]) -> &'a [u8] {
+        lock(&self.0.record).as_ref().map_or(&[], |record| record.output.fitting(data))
+    }
+
     /// Keeps what the guest wrote. Input is guest-controlled.
     ///
     /// # Errors

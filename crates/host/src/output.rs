@@ -24,14 +24,19 @@ impl OutputCapture {
         Self { stdout: Vec::new(), stderr: Vec::new(), budget: Budget::new(LimitKind::Output, max_bytes) }
     }
 
+    /// Returns what of this fits.
+    pub(crate) fn fitting<'a>(&self, data: &'a [u8]) -> &'a [u8] {
+        let room = usize::try_from(self.budget.left()).unwrap_or(usize::MAX);
+        data.get(..room).unwrap_or(data)
+    }
+
     /// Appends what the guest wrote. Input is guest-controlled.
     ///
     /// # Errors
     ///
     /// [`LimitError`] if not all of it fits; what fits is kept.
     pub(crate) fn write(&mut self, stream: OutputStream, data: &[u8]) -> Result<(), LimitError> {
-        let room = usize::try_from(self.budget.left()).unwrap_or(usize::MAX);
-        let kept = data.get(..room).unwrap_or(data);
+        let kept = self.fitting(data);
         match stream {
             OutputStream::Stdout => self.stdout.extend_from_slice(kept),
             OutputStream::Stderr => self.stderr.extend_from_slice(kept),

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hypercell_abi::message::OutputStream;
 use hypercell_abi::{NamedValues, RawValue};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
@@ -95,8 +96,19 @@ pub struct ToolWait {
     pub timeout: Option<Duration>,
 }
 
-/// Runs tools in the middle of a run, on the thread of `start` or `resume`, so that the guest need not leave its VM.
+/// Runs tools and hears of output in the middle of a run, on the thread of `start` or `resume`, so that the guest need not leave its VM.
 pub trait ToolCaller: Send + Sync {
+    /// Hears of output as it is kept, in the order in which it was written. Guest-controlled; a chunk may end within a
+    /// character.
+    ///
+    /// # Errors
+    ///
+    /// Why the run must end.
+    fn output(&self, stream: OutputStream, data: &[u8]) -> Result<(), String> {
+        let _ = (stream, data);
+        Ok(())
+    }
+
     /// Runs a tool that the gate allowed, or says that it is to become a [`Step::ToolCall`].
     fn call(&self, call: &ToolCall) -> ToolAnswer;
 

@@ -200,8 +200,8 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         self.resume_with(call, reply, None)
     }
 
-    /// The same, with somebody else who runs further tools. The run goes on as it would have without a pause: the clock
-    /// of a paused one starts again.
+    /// The same, with somebody else who runs further tools. A run that is paused goes on, and so does its clock; whoever
+    /// ran its tools before is forgotten.
     ///
     /// # Errors
     ///
@@ -327,6 +327,8 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         if let Some(run) = &mut self.run {
             run.step = Some(call.clone());
             if run.tools.pauses(&call.name) {
+                // Whoever goes on with it may be somebody else.
+                run.caller = None;
                 self.control.pause();
                 let event = AuditEvent::RunPaused { run: run.number, call: call.id, name: &call.name };
                 self.options.audit.record(&event);

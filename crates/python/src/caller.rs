@@ -7,9 +7,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hypercell_host::abi::RawValue;
+use hypercell_host::abi::message::OutputStream;
 use hypercell_host::{OwnedValue, ToolAnswer, ToolCaller};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyBytes, PyTuple};
 
 use crate::error;
 use crate::sandbox::ToolCall;
@@ -30,18 +32,29 @@ impl Raised {
     }
 }
 
-/// Calls a Python function for each tool call. It returns `(value,)`, or `(type name, message)` of an exception for the
-/// guest, or None to have the call returned as a step. A second function, if there is one, takes calls that run beside
-/// each other, numbers of calls that nobody waits for any more, and seconds or None; it returns numbers with answers.
+/// Calls the methods of a Python object, which are looked up once.
+///
+/// `answer` takes a tool call and returns `(value,)`, or `(type name, message)` of an exception for the guest, or None to
+/// have the call returned as a step. `wait` takes calls that run beside each other, numbers of calls that nobody waits for
+/// any more, and seconds or None; it returns numbers with answers. `output`, unless it is None, takes "stdout" or "stderr"
+/// and bytes.
 pub(crate) struct Caller {
     answer: Py<PyAny>,
-    wait: Option<Py<PyAny>>,
+    wait: Py<PyAny>,
+    output: Option<Py<PyAny>>,
     raised: Raised,
 }
 
 impl Caller {
-    pub(crate) fn new(answer: Py<PyAny>, wait: Option<Py<PyAny>>, raised: Raised) -> Self {
-        Self { answer, wait, raised }
+    pub(crate) fn new(drive: &Bound<'_, PyAny>, raised: Raised) -> PyResult<Self> {
+        let py = drive.py();
+        let output = drive.getattr(intern!(py, "output"))?;
+        Ok(Self {
+            answer: drive.getattr(intern!(py, "answer"))?.unbind(),
+            wait: drive.getattr(intern!(py, "wait"))?.unbind(),
+            output: (!output.is_none()).then(|| output.unbind()),
+            raised,
+        })
     }
 
     fn answer(&self, py: Python<'_>, call: &hypercell_host::ToolCall) -> PyResult<ToolAnswer> {
@@ -86,15 +99,25 @@ impl Caller {
 }
 
 impl ToolCaller for Caller {
+    fn output(&self, stream: OutputStream, data: &[u8]) -> Result<(), String> {
+        let Some(function) = &self.output else { return Ok(()) };
+        Python::attach(|py| {
+            let name = if stream == OutputStream::Stdout { "stdout" } else { "stderr" };
+            function.bind(py).call1((name, PyBytes::new(py, data))).map(drop).map_err(|raised| {
+                self.raised.set(raised);
+                "what hears of output ended it".to_owned()
+            })
+        })
+    }
+
     fn call(&self, call: &hypercell_host::ToolCall) -> ToolAnswer {
         Python::attach(|py| self.answer(py, call).unwrap_or_else(|raised| self.stop(raised)))
     }
 
     fn wait(&self, wait: &hypercell_host::ToolWait) -> Option<Vec<(u64, ToolAnswer)>> {
-        let function = self.wait.as_ref()?;
         Some(Python::attach(|py| {
             // Which call stops the run does not matter.
-            Self::answers(py, function, wait).unwrap_or_else(|raised| vec![(0, self.stop(raised))])
+            Self::answers(py, &self.wait, wait).unwrap_or_else(|raised| vec![(0, self.stop(raised))])
         }))
     }
 }

@@ -130,61 +130,57 @@ impl Sandbox {
         Ok(Self { inner: Mutex::new(sandbox), control, is_closing, hook, raised: Raised::default() })
     }
 
-    /// Runs code until it is done, or calls a tool that `answer` does not run. `answer` is called for each tool call, on
-    /// this thread, and returns `(value,)`, `(type name, message)` or None.
-    #[pyo3(signature = (code, name, inputs, answer=None, wait=None))]
+    /// Runs code until it is done, pauses, or calls a tool that `drive` does not run: see `Caller`.
+    #[pyo3(signature = (code, name, inputs, drive=None))]
     fn start<'py>(
         &self,
         py: Python<'py>,
         code: &Bound<'py, PyString>,
         name: &Bound<'py, PyString>,
         inputs: &Bound<'py, PyDict>,
-        answer: Option<Py<PyAny>>,
-        wait: Option<Py<PyAny>>,
+        drive: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (code, name) = (text_of(code, "code")?, text_of(name, "name")?);
         let inputs = value::encode_named(inputs, "inputs")?;
         let inputs = named(py, &inputs)?;
         let spec = RunSpec { code, name, inputs };
-        let caller = self.caller(answer, wait);
+        let caller = self.caller(drive)?;
         let step = self.with(py, |sandbox| sandbox.start_with(&spec, caller))?;
         self.show(py, step)
     }
 
     /// Answers a tool call with a value. Raises `ValueNotSendableError` before it touches the VM; the call then still
     /// waits for `resume_err`.
-    #[pyo3(signature = (call_id, value, answer=None, wait=None))]
+    #[pyo3(signature = (call_id, value, drive=None))]
     fn resume_ok<'py>(
         &self,
         py: Python<'py>,
         call_id: u64,
         value: &Bound<'py, PyAny>,
-        answer: Option<Py<PyAny>>,
-        wait: Option<Py<PyAny>>,
+        drive: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let encoded = value::encode(value, "result")?;
         let checked = RawValue::new(&encoded).map_err(|source| not_encodable(py, source))?;
-        let caller = self.caller(answer, wait);
+        let caller = self.caller(drive)?;
         let step =
             self.with(py, |sandbox| sandbox.resume_with(call_id, ToolReply::Value(checked), caller))?;
         self.show(py, step)
     }
 
     /// Answers a tool call with an exception.
-    #[pyo3(signature = (call_id, type_name, message, answer=None, wait=None))]
+    #[pyo3(signature = (call_id, type_name, message, drive=None))]
     fn resume_err<'py>(
         &self,
         py: Python<'py>,
         call_id: u64,
         type_name: &Bound<'py, PyString>,
         message: &Bound<'py, PyString>,
-        answer: Option<Py<PyAny>>,
-        wait: Option<Py<PyAny>>,
+        drive: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         // A text with lone surrogates still tells more than none.
         let (type_name, message) = (type_name.to_string_lossy(), message.to_string_lossy());
         let reply = ToolReply::Error { type_name: &type_name, message: &message };
-        let caller = self.caller(answer, wait);
+        let caller = self.caller(drive)?;
         let step = self.with(py, |sandbox| sandbox.resume_with(call_id, reply, caller))?;
         self.show(py, step)
     }
@@ -265,9 +261,9 @@ impl Sandbox {
         }
     }
 
-    fn caller(&self, answer: Option<Py<PyAny>>, wait: Option<Py<PyAny>>) -> Option<Arc<dyn ToolCaller>> {
-        answer
-            .map(|answer| -> Arc<dyn ToolCaller> { Arc::new(Caller::new(answer, wait, self.raised.clone())) })
+    fn caller(&self, drive: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Arc<dyn ToolCaller>>> {
+        let caller = drive.map(|drive| Caller::new(drive, self.raised.clone())).transpose()?;
+        Ok(caller.map(|caller| -> Arc<dyn ToolCaller> { Arc::new(caller) }))
     }
 
     fn try_lock(&self) -> Option<MutexGuard<'_, hypercell_host::Sandbox>> {
