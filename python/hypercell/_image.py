@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._errors import ImageError, PolicyError, SandboxUnavailableError
 from ._limits import DEFAULT_MEMORY_BYTES, MAX_MEMORY_BYTES
+from ._process import ForkSafeLock
 
 if TYPE_CHECKING:
     from ._pool import Pool
@@ -23,7 +23,7 @@ Progress = Callable[[str, float], None]
 _BUILD_FROM = 0.1
 
 _defaults: list[Image] = []
-_default_lock = threading.Lock()
+_default_lock = ForkSafeLock()
 
 
 def native() -> Any:
@@ -188,13 +188,3 @@ def _terminal_progress() -> Progress | None:
             print(f"\r\033[K{text}", end="\n" if fraction >= 1 else "", file=stream, flush=True)
 
     return show
-
-
-def _forget_lock() -> None:
-    # Another thread of the parent may have held it.
-    global _default_lock
-    _default_lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_lock)

@@ -6,12 +6,12 @@ Before: the caller, `_sandbox`. After: the native pool.
 from __future__ import annotations
 
 import os
-import threading
 from dataclasses import dataclass
 from types import TracebackType
 
 from ._errors import PolicyError
 from ._image import Image, default_image, native
+from ._process import ForkSafeLock
 from ._snapshot import Snapshot
 
 #: VMs that the pool of an image keeps until more are wanted at once.
@@ -136,7 +136,7 @@ def _check_count(name: str, count: int) -> None:
         raise PolicyError(f"{name} is {count}, which is not from 0 to {_MAX_PREPARED}")
 
 
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 
 
 def default_pool(image: Image | Snapshot) -> Pool:
@@ -149,13 +149,3 @@ def default_pool(image: Image | Snapshot) -> Pool:
         if pool is None or not pool._is_ours:
             pool = image._pool = Pool(image, prepared=_DEFAULT_PREPARED)
         return pool
-
-
-def _forget_lock() -> None:
-    # Another thread of the parent may have held it.
-    global _lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_lock)

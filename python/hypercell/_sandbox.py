@@ -8,17 +8,14 @@ Before: the caller. After: `_worker`, `_tools`, `_snapshot`, the native module.
 
 from __future__ import annotations
 
-import atexit
 import functools
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
-from . import _drive
+from . import _drive, _process
 from ._checks import NOT_GIVEN, check_on_output, check_options, checked_inputs, checked_pauses, checked_reply
 from ._drive import OnOutput, Reply
 from ._errors import (
@@ -215,7 +212,7 @@ class Sandbox:
         self._worker: Worker | None = None
         self._closed = False
         self._lost: str | None = None
-        _live.add(self)
+        _process.add(self)
 
     @property
     def closed(self) -> bool:
@@ -401,7 +398,7 @@ class Sandbox:
     def _check_usable(self) -> None:
         if self._closed:
             raise SandboxClosedError("the sandbox is closed")
-        if _is_exiting:
+        if _process.is_exiting():
             raise SandboxClosedError("the sandbox cannot run anything while the process ends")
         if self._lost is not None:
             raise SandboxPoisonedError(
@@ -593,25 +590,3 @@ class Sandbox:
             self._native = self._make_native()
         self._running = threading.Lock()
         self._job = self._worker = None
-
-
-# Sandboxes whose runs must end with the process, and which a forked child has to repair.
-_live: weakref.WeakSet[Sandbox] = weakref.WeakSet()
-_is_exiting = False
-
-
-@atexit.register
-def _end_all() -> None:
-    global _is_exiting
-    _is_exiting = True
-    for box in _live.copy():
-        box._end_with_process()
-
-
-def _forget_parents() -> None:
-    for box in _live.copy():
-        box._forget_parent()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_parents)

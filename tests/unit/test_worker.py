@@ -13,7 +13,7 @@ import weakref
 import pytest
 
 import hypercell
-from hypercell import _image, _pool, _sandbox
+from hypercell import _image, _pool, _process, _sandbox
 
 sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120
 import fake_native
@@ -508,8 +508,8 @@ def test_end_of_the_process_gets_workers_out_of_the_guest(make, monkeypatch):
     thread, outcome = run_in_thread(lambda: box.run("spin"))
     while box._native.stdout != "spinning\n":
         time.sleep(0.001)
-    monkeypatch.setattr(_sandbox, "_is_exiting", False)
-    _sandbox._end_all()
+    monkeypatch.setattr(_process, "_is_exiting", False)
+    _process._end_all()
     assert not box._native.inside.locked()
     thread.join(5)
     assert isinstance(outcome[0], hypercell.RunCancelledError)
