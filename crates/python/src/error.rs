@@ -81,6 +81,9 @@ fn class_of_limit(limit: LimitKind) -> &'static str {
         LimitKind::Memory => "MemoryLimitError",
         LimitKind::Output => "OutputLimitError",
         LimitKind::ToolCalls => "ToolLimitError",
+        LimitKind::HttpRequests | LimitKind::HttpRequestBytes | LimitKind::HttpResponseBytes => {
+            "NetworkLimitError"
+        }
         _ => "LimitError",
     }
 }
