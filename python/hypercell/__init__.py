@@ -10,6 +10,7 @@ an underscore are not.
 """
 
 from ._async import AsyncSandbox
+from ._domains import Domain
 from ._errors import (
     CodeLimitError,
     CodeTypeError,
@@ -19,6 +20,7 @@ from ._errors import (
     ImageError,
     LimitError,
     MemoryLimitError,
+    NetworkLimitError,
     OutputLimitError,
     PolicyError,
     ProtocolError,
@@ -43,6 +45,7 @@ __all__ = [
     "AsyncSandbox",
     "CodeLimitError",
     "CodeTypeError",
+    "Domain",
     "GuestCodeError",
     "GuestCrashError",
     "GuestError",
@@ -52,6 +55,7 @@ __all__ = [
     "LimitError",
     "Limits",
     "MemoryLimitError",
+    "NetworkLimitError",
     "OutputLimitError",
     "PolicyError",
     "Pool",

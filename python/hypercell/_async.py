@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ._domains import Domains, collect_domains
 from ._errors import SandboxBusyError, SandboxClosedError
 from ._image import Image
 from ._limits import Limits
@@ -44,6 +45,7 @@ class AsyncSandbox:
     Args:
         tools: As for `Sandbox`. Async tools run on the event loop of whoever awaits `run`, with the context variables
             of that task; sync ones on a thread of the sandbox.
+        domains: As for `Sandbox`.
         limits: Ceilings for each run; `Limits()` unless given.
         image: The interpreter to run; this one, without packages, unless given.
         keep_state: Whether globals stay from run to run, until `reset()`.
@@ -51,13 +53,14 @@ class AsyncSandbox:
         on_audit: Called with a dict for each decision, on a thread of the sandbox.
 
     Raises:
-        PolicyError: A tool or an option cannot be.
+        PolicyError: A tool, a domain or an option cannot be.
     """
 
     def __init__(
         self,
         tools: Tools = (),
         *,
+        domains: Domains = (),
         limits: Limits | None = None,
         image: Image | None = None,
         keep_state: bool = False,
@@ -72,6 +75,7 @@ class AsyncSandbox:
         self._make = functools.partial(
             Sandbox,
             collected,
+            domains=collect_domains(domains),
             limits=self._limits,
             image=image,
             keep_state=keep_state,

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from ._calls import Calls
+from ._domains import Domains, collect_domains, native_domains
 from ._errors import (
     CodeLimitError,
     CodeTypeError,
@@ -74,16 +75,18 @@ class Sandbox:
             run on a thread of the sandbox, with the context variables of whoever called `run`; async ones on an event
             loop there, the same for all runs. Of those called beside each other (`call_tool_async` in the guest), 8
             sync ones run at once, on threads of the run, and all async ones.
+        domains: What submitted code may reach by HTTP; nothing unless given. Each is a pattern as `Domain` takes it, a
+            pair of one with a method or several, or a `Domain`.
         limits: Ceilings for each run; `Limits()` unless given.
         image: The interpreter to run; this one, without packages, unless given.
         keep_state: Whether globals stay from run to run, until `reset()`.
         prepared: VMs kept ready for this sandbox alone. 0 makes a VM when a run needs it, and restores it at the next
             run. Unless given, all sandboxes on an image share one pool of the process.
         pool: The pool to take VMs from; its image is the sandbox's.
-        on_audit: Called with a dict for each decision: runs, tool calls allowed and denied.
+        on_audit: Called with a dict for each decision: runs, tool calls and HTTP requests allowed and denied.
 
     Raises:
-        PolicyError: A tool or an option cannot be.
+        PolicyError: A tool, a domain or an option cannot be.
         SandboxUnavailableError: This machine cannot start micro-VMs; the message says what to do.
         ImageError: The image of this interpreter cannot be made.
     """
@@ -92,6 +95,7 @@ class Sandbox:
         self,
         tools: Tools = (),
         *,
+        domains: Domains = (),
         limits: Limits | None = None,
         image: Image | None = None,
         keep_state: bool = False,
@@ -101,6 +105,7 @@ class Sandbox:
     ) -> None:
         check_options(limits, image, keep_state, prepared, pool, on_audit)
         self._tools: dict[str, Tool] = collect_tools(tools)
+        self._domains = collect_domains(domains)
         self._limits = limits if limits is not None else Limits()
         self._keep_state = keep_state
         needed = self._limits.memory_bytes
@@ -117,6 +122,7 @@ class Sandbox:
         self._native_options = {
             "pool": pool._native if pool is not None else None,
             "tools": [(tool.name, tool.description) for tool in self._tools.values()],
+            "domains": native_domains(self._domains),
             "keep_state": self._keep_state,
             "audit": on_audit,
             **{name: getattr(self._limits, name) for name in self._limits.__dataclass_fields__},

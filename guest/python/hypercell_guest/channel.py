@@ -3,7 +3,7 @@
 Guarantees: strict alternation, one frame out and one frame in, even if submitted code closes the descriptor or runs
 in the middle of an exchange (a `__del__` or a signal handler). Never: looks into a body.
 
-Before: `bootstrap`, `streams`, `tools`, `in_flight`. After: the kernel's /dev/hypercell.
+Before: `bootstrap`, `streams`, `tools`, `in_flight`, `exchange`. After: the kernel's /dev/hypercell.
 """
 
 import os
@@ -23,6 +23,8 @@ RUN_REQUEST, TOOL_REPLY, OUTPUT_ACK, WARM, RESET, TOOL_REPLIES = (
     0x0005,
     0x0006,
 )
+HTTP_HEAD, HTTP_BODY, HTTP_ERROR, HTTP_ACK = 0x0020, 0x0021, 0x0022, 0x0023
+HTTP_SEND, HTTP_PART, HTTP_READ, HTTP_CLOSE = 0x0120, 0x0121, 0x0122, 0x0123
 READY, OUTPUT, TOOL_CALL, RUN_DONE, WARMED, TOOL_WAIT = 0x0101, 0x0102, 0x0103, 0x0104, 0x0105, 0x0106
 
 #: Magic, version, kind, length of the body, and a sequence number, which the kernel fills in.
