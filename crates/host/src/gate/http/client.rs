@@ -11,7 +11,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +32,12 @@ const MAX_HEAD_BYTES: usize = hypercell_abi::limits::MAX_HTTP_HEADER_BYTES;
 /// Requests of all sandboxes of the process, those that were left included.
 const MAX_THREADS: usize = 256;
 
-static THREADS: AtomicUsize = AtomicUsize::new(0);
+static THREADS: Mutex<Threads> = Mutex::new(Threads { process: 0, count: 0 });
+
+struct Threads {
+    process: u32,
+    count: usize,
+}
 
 /// Status and headers of a response.
 #[derive(Debug)]
@@ -345,26 +349,35 @@ impl<In: Transport> Connector<In> for TlsConnector {
     }
 }
 
-/// One of the threads that a process may have.
-struct Slot;
+/// One of the threads that a process may have. A child that was forked has none of its parent's.
+struct Slot {
+    process: u32,
+}
 
 impl Slot {
+    /// # Errors
+    ///
+    /// If all are taken.
     fn take() -> Result<Self, Failure> {
-        let taken = THREADS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| {
-            (count < MAX_THREADS).then(|| count.saturating_add(1))
-        });
-        match taken {
-            Ok(_) => Ok(Self),
-            Err(_) => Err(Failure::new(
-                FailureKind::Limit,
-                format!("this process has {MAX_THREADS} requests under way already"),
-            )),
+        let process = std::process::id();
+        let mut threads = lock(&THREADS);
+        if threads.process != process {
+            *threads = Threads { process, count: 0 };
         }
+        if threads.count >= MAX_THREADS {
+            let message = format!("this process has {MAX_THREADS} requests under way already");
+            return Err(Failure::new(FailureKind::Limit, message));
+        }
+        threads.count = threads.count.saturating_add(1);
+        Ok(Self { process })
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        THREADS.fetch_sub(1, Ordering::SeqCst);
+        let mut threads = lock(&THREADS);
+        if threads.process == self.process {
+            threads.count = threads.count.saturating_sub(1);
+        }
     }
 }

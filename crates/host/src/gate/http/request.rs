@@ -71,7 +71,8 @@ impl Request {
             return Ok(None);
         }
         let Some(location) = headers.get("location") else { return Ok(None) };
-        let text = location.to_str().map_err(|_| Failure::protocol("a redirect to what is no URL".into()))?;
+        let text = std::str::from_utf8(location.as_bytes())
+            .map_err(|_| Failure::protocol("a redirect to what is no text".into()))?;
         let target = self.target.join(text).map_err(|why| {
             Failure::denied(format!("the redirect from {} to {} {why}", self.target.as_str(), shown(text)))
         })?;

@@ -22,6 +22,8 @@ use crate::error::UsageError;
 
 /// Rounds of percent-decoding after which a path is taken for a trick.
 const MAX_DECODINGS: usize = 4;
+/// Longest pattern: a guest that is denied is told of several.
+const MAX_PATTERN_BYTES: usize = 2048;
 /// Rules listed to a guest that asks for what no rule allows.
 const MAX_LISTED_RULES: usize = 8;
 
@@ -141,6 +143,11 @@ impl HttpRule {
     /// [`UsageError::HttpRule`].
     pub fn new(pattern: &str, options: HttpRuleOptions) -> Result<Self, UsageError> {
         let error = |reason: &str| UsageError::HttpRule { pattern: pattern.into(), reason: reason.into() };
+        if pattern.len() > MAX_PATTERN_BYTES {
+            let shown: String = pattern.chars().take(40).collect();
+            let reason = format!("... has {} bytes, which exceeds {MAX_PATTERN_BYTES}", pattern.len());
+            return Err(UsageError::HttpRule { pattern: shown, reason });
+        }
         let with_scheme =
             if pattern.contains("://") { pattern.to_owned() } else { format!("https://{pattern}") };
         let authority = authority_of(&with_scheme).map_err(error)?;

@@ -351,3 +351,12 @@ fn any_text_that_is_allowed_stays_what_it_is_when_it_is_read_again() {
     }
     assert!(allowed > 300, "{allowed}");
 }
+
+#[test]
+fn pattern_that_is_long_is_taken_up_to_its_limit() {
+    let pattern = |len: usize| format!("a.example/{}", "x".repeat(len - 10));
+    assert!(HttpRule::new(&pattern(2048), HttpRuleOptions::default()).is_ok());
+    let error = HttpRule::new(&pattern(2049), HttpRuleOptions::default()).expect_err("one byte more");
+    let shown = format!("a.example/{}", "x".repeat(30));
+    assert_eq!(error.to_string(), format!("the domain {shown:?} ... has 2049 bytes, which exceeds 2048"));
+}
