@@ -56,7 +56,8 @@ pub(crate) struct Network {
 
 impl Network {
     pub(crate) fn new(policy: HttpPolicy) -> Self {
-        let clients = policy.rules.iter().map(Client::new).collect();
+        let threads = Arc::default();
+        let clients = policy.rules.iter().map(|rule| Client::new(rule, Arc::clone(&threads))).collect();
         Self { policy, clients }
     }
 }

@@ -385,3 +385,42 @@ fn guest_that_asks_again_after_its_run_failed_is_stopped() {
     let Err(Error::Limit(error)) = run(&mut sandbox) else { panic!("a limit") };
     assert_eq!((error.limit, error.used, error.maximum), (LimitKind::HttpRequests, 1, 0));
 }
+
+#[test]
+fn requests_that_were_left_behind_hold_up_their_own_sandbox_alone() {
+    struct Stuck(Arc<AtomicU32>);
+    impl Resolve for Stuck {
+        fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+            while self.0.load(Ordering::SeqCst) == 0 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(io::Error::other("late"))
+        }
+    }
+    let impatient = |id| {
+        GuestFrame::HttpSend(HttpSend {
+            id,
+            method: "GET",
+            url: "http://stuck.example/",
+            headers: vec![],
+            body: b"",
+            more: false,
+            redirects: 0,
+            timeout_ns: Some(1),
+        })
+    };
+    let is_free = Arc::new(AtomicU32::new(0));
+    let http = || {
+        let resolver: Arc<dyn Resolve> = Arc::new(Stuck(is_free.clone()));
+        HttpPolicy { rules: vec![rule("http://stuck.example")], resolver: Some(resolver) }
+    };
+    let options = || SandboxOptions { http: http(), ..SandboxOptions::default() };
+    let mut said = replies((0..33).map(impatient).collect(), options());
+    let last = said.pop().expect("33 replies");
+    assert!(said.iter().all(|reply| reply.contains(" timeout: ")), "{said:?}");
+    let why = "this sandbox has 32 requests under way already, those that were left included";
+    assert_eq!(last, format!("error 32 limit: {why}"));
+    let other = replies(vec![impatient(1)], options());
+    assert!(other[0].starts_with("error 1 timeout: "), "{other:?}");
+    is_free.store(1, Ordering::SeqCst);
+}

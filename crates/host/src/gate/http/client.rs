@@ -4,13 +4,14 @@
 //! connection is shut down then, and the thread ends, at the latest when the name server gives up.
 //!
 //! Guarantees: connections go where `resolve` allows and through no proxy; certificates are verified; redirects are not
-//! followed; a process has a bounded number of these threads, each with a bounded buffer. Never: decides about a request.
+//! followed; sandbox and process have a bounded number of these threads, each with a bounded buffer. Never: decides about a request.
 //!
 //! Before: `http`. After: ureq, which speaks HTTP, and rustls.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -29,8 +30,10 @@ use crate::lock;
 const MAX_BUFFER_BYTES: usize = 256 << 10;
 const READ_BYTES: usize = 64 << 10;
 const MAX_HEAD_BYTES: usize = hypercell_abi::limits::MAX_HTTP_HEADER_BYTES;
-/// Requests of all sandboxes of the process, those that were left included.
-const MAX_THREADS: usize = 256;
+/// Requests of a sandbox, those that were left included: one that a name server or a silent host holds up ends late.
+const MAX_THREADS_OF_SANDBOX: usize = 32;
+/// Requests of all sandboxes of the process.
+const MAX_THREADS: usize = 1024;
 
 static THREADS: Mutex<Threads> = Mutex::new(Threads { process: 0, count: 0 });
 
@@ -57,6 +60,7 @@ pub(crate) enum Chunk {
 
 /// What requests of one rule share: how certificates are verified.
 pub(crate) struct Client {
+    threads: Arc<AtomicUsize>,
     tls: TlsConnector,
     roots: Option<Arc<Vec<Certificate<'static>>>>,
 }
@@ -85,16 +89,16 @@ struct State {
 }
 
 impl Client {
-    /// Verifies certificates as the rule says.
-    pub(crate) fn new(rule: &HttpRule) -> Self {
-        Self { tls: TlsConnector::default(), roots: rule.certificates().cloned() }
+    /// Verifies certificates as the rule says, and counts threads where the sandbox does.
+    pub(crate) fn new(rule: &HttpRule, threads: Arc<AtomicUsize>) -> Self {
+        Self { threads, tls: TlsConnector::default(), roots: rule.certificates().cloned() }
     }
 
     /// Starts a request.
     ///
     /// # Errors
     ///
-    /// If there are too many in this process, no thread can be started, or this machine trusts no certificates.
+    /// If there are too many of this sandbox or process, no thread can be started, or this machine trusts no certificates.
     pub(crate) fn start(
         &self,
         request: &Request,
@@ -103,7 +107,7 @@ impl Client {
         max_time: Duration,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Result<Fetch, Failure> {
-        let slot = Slot::take()?;
+        let slot = Slot::take(&self.threads)?;
         let target = &request.target;
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
@@ -349,32 +353,41 @@ impl<In: Transport> Connector<In> for TlsConnector {
     }
 }
 
-/// One of the threads that a process may have. A child that was forked has none of its parent's.
+/// One of the threads that a sandbox and its process may have. A child that was forked has none of its parent's.
 struct Slot {
     process: u32,
+    of_sandbox: Arc<AtomicUsize>,
 }
 
 impl Slot {
     /// # Errors
     ///
     /// If all are taken.
-    fn take() -> Result<Self, Failure> {
+    fn take(of_sandbox: &Arc<AtomicUsize>) -> Result<Self, Failure> {
         let process = std::process::id();
         let mut threads = lock(&THREADS);
         if threads.process != process {
             *threads = Threads { process, count: 0 };
         }
-        if threads.count >= MAX_THREADS {
-            let message = format!("this process has {MAX_THREADS} requests under way already");
+        // The lock makes counting and comparing one step here; threads that end only make room.
+        let counts = [
+            (of_sandbox.load(Ordering::SeqCst), MAX_THREADS_OF_SANDBOX, "sandbox"),
+            (threads.count, MAX_THREADS, "process"),
+        ];
+        if let Some((_, max, whose)) = counts.into_iter().find(|(count, max, _)| count >= max) {
+            let message =
+                format!("this {whose} has {max} requests under way already, those that were left included");
             return Err(Failure::new(FailureKind::Limit, message));
         }
         threads.count = threads.count.saturating_add(1);
-        Ok(Self { process })
+        of_sandbox.fetch_add(1, Ordering::SeqCst);
+        Ok(Self { process, of_sandbox: of_sandbox.clone() })
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.of_sandbox.fetch_sub(1, Ordering::SeqCst);
         let mut threads = lock(&THREADS);
         if threads.process == self.process {
             threads.count = threads.count.saturating_sub(1);
