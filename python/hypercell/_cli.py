@@ -1,7 +1,7 @@
 """The command line: `hypercell run`, `hypercell doctor` and `hypercell bench`.
 
-Guarantees: an error of ours is one line on standard error and no traceback. Never: gives a program tools, files, or of the
-network more than `--allow` says.
+Guarantees: an error of ours is one line on standard error and no traceback. Never: gives a program tools or
+files, or more of the network than `--allow` says.
 
 Before: the shell. After: _sandbox, _image.
 """

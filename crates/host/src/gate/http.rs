@@ -238,24 +238,18 @@ impl HttpGate {
     ) -> Result<HttpNext, LimitError> {
         self.requests.charge(1)?;
         let number = self.requests.used();
+        let deny = |url: &str, failure: Failure| {
+            let (method, reason) = (send.method, failure.message.as_str());
+            audit.record(&AuditEvent::HttpDenied { run, request: number, method, url, reason });
+            Ok(HttpNext::Fail(failure))
+        };
         if self.open.contains_key(&send.id) {
-            return Ok(HttpNext::Fail(Failure::order(send.id, "goes on already")));
+            return deny(send.url, Failure::order(send.id, "goes on already"));
         }
         if self.open.len() >= MAX_HTTP_OPEN {
             let message = format!("{MAX_HTTP_OPEN} responses are open; read one to its end, or close it");
-            return Ok(HttpNext::Fail(Failure::new(FailureKind::Limit, message)));
+            return deny(send.url, Failure::new(FailureKind::Limit, message));
         }
-        let deny = |url: &str, failure: Failure| {
-            let event = AuditEvent::HttpDenied {
-                run,
-                request: number,
-                method: send.method,
-                url,
-                reason: &failure.message,
-            };
-            audit.record(&event);
-            Ok(HttpNext::Fail(failure))
-        };
         let mut request = match Request::new(send.method, send.url, &send.headers) {
             Ok(request) => request,
             Err(failure) => return deny(send.url, failure),

@@ -98,7 +98,7 @@ fn sandbox(frames: Vec<GuestFrame<'static>>, options: SandboxOptions) -> (Sandbo
         }
         next += 1;
         match frames.get(next - 1) {
-            Some(frame) if next % 2 == 0 => entered.ask(frame),
+            Some(frame) if next.is_multiple_of(2) => entered.ask(frame),
             Some(frame) => entered.say(frame),
             None => entered.done(&[5]),
         }
