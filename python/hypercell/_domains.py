@@ -32,7 +32,8 @@ class Domain:
         allow_private: Whether the name may lead to a loopback or private address. An address that the pattern names is
             allowed anyway, and so is loopback for `localhost`; link-local addresses and those of metadata services are
             allowed by naming them alone.
-        ca_file: A file of certificates in PEM to trust in place of the system's.
+        ca_file: A file of certificates in PEM to trust in place of the system's, which the environment variables
+            SSL_CERT_FILE and SSL_CERT_DIR may name.
 
     Raises:
         PolicyError: A value is of the wrong type. A pattern that cannot be is found when the sandbox is made.

@@ -1,7 +1,10 @@
 """`domains`: what rules allow, what the host adds, redirects, TLS, and what is refused with which words."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -238,6 +241,29 @@ def test_guest_cannot_switch_verification_off(make_sandbox, https_server):
     result = make_sandbox(domains=[https_server.url]).run(code, inputs={"url": https_server.url})
     assert result.error.type == "URLError"
     assert "UnknownIssuer" in result.error.message
+
+
+def test_certificates_of_the_machine_may_be_named_by_its_environment(https_server, certificates):
+    code = (
+        "import hypercell, sys\nwith hypercell.Sandbox(domains=[sys.argv[1]]) as box:\n"
+        "    result = box.run('import urllib.request\\nurllib.request.urlopen(url).status', inputs={'url': sys.argv[1]})\n"
+        "result.raise_for_error()\nassert result.value == 200"
+    )
+    environment = {**os.environ, "SSL_CERT_FILE": str(certificates[0])}
+    subprocess.run([sys.executable, "-c", code, https_server.url], env=environment, check=True, timeout=100)
+
+
+def test_proxies_of_the_environment_are_not_used(make_sandbox, http_server, monkeypatch):
+    proxy = TestServer()
+    try:
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        result = make_sandbox(domains=[http_server.url]).run(
+            GET + "get(url)[0]", inputs={"url": http_server.url}
+        )
+        assert (result.value, len(http_server.asked), proxy.asked) == (200, 1, [])
+    finally:
+        proxy.stop()
 
 
 def test_certificate_of_another_name_is_refused(why, certificates):

@@ -29,7 +29,8 @@ class HttpSocket:
             port: Its port.
             is_tls: Whether requests go by https.
             timeout: As for sockets, in seconds.
-            is_eager: Whether the end of a request waits for the response's head, so that `sendall` raises.
+            is_eager: Whether the end of a request waits for the response's head, so that `sendall` raises what a
+                connection would; else the first read does.
         """
         name = f"[{host}]" if ":" in host and not host.startswith("[") else host
         self._authority, self.is_tls = f"{name}:{port}", is_tls
@@ -56,7 +57,7 @@ class HttpSocket:
             self._reader = _Response(self, exchange, self._request.method)
             self._request = _Request(self)
             if self._is_eager:
-                self._reader.start()
+                self._reader.start_early()
 
     def send(self, data, flags=0):
         """Takes a part of a request; returns how many bytes that were, which is all."""
@@ -201,13 +202,22 @@ class _Response(io.RawIOBase):
 
     def __init__(self, socket, exchange, method):
         self._socket, self._exchange, self._method = socket, exchange, method
-        self._head = self._left = None
+        self._head = self._left = self._late = None
         # Whether the response is at an end from which another request may go on.
         self.is_done = exchange is None
+
+    def start_early(self):
+        """Waits for the head. What a server does after it took the request is raised by the first read."""
+        try:
+            self.start()
+        except (TimeoutError, ConnectionResetError) as error:
+            self._late = error
 
     def start(self):
         """Waits for the head."""
         exchange = self._exchange
+        if self._late is not None:
+            raise self._late
         if self._head is not None or exchange is None:
             return
         exchange.finish(self._socket.gettimeout())

@@ -185,7 +185,7 @@ def test_body_that_is_cut_ends_early_where_its_length_is_known(connect):
 def test_refusal_raises_where_the_library_expects_it(connect, word, error, is_eager):
     _, socket = connect(f"{word}: why", is_eager=is_eager)
     request = b"GET / HTTP/1.1\r\n\r\n"
-    if is_eager:
+    if is_eager and error not in (TimeoutError, ConnectionResetError):
         with pytest.raises(error):
             socket.sendall(request)
     else:
