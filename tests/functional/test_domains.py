@@ -246,7 +246,8 @@ def test_guest_cannot_switch_verification_off(make_sandbox, https_server):
 def test_certificates_of_the_machine_may_be_named_by_its_environment(https_server, certificates):
     code = (
         "import hypercell, sys\nwith hypercell.Sandbox(domains=[sys.argv[1]]) as box:\n"
-        "    result = box.run('import urllib.request\\nurllib.request.urlopen(url).status', inputs={'url': sys.argv[1]})\n"
+        "    code = 'import urllib.request\\nurllib.request.urlopen(url).status'\n"
+        "    result = box.run(code, inputs={'url': sys.argv[1]})\n"
         "result.raise_for_error()\nassert result.value == 200"
     )
     environment = {**os.environ, "SSL_CERT_FILE": str(certificates[0])}

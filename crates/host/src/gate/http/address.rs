@@ -15,7 +15,8 @@ pub(crate) enum AddressClass {
     Public,
     /// This machine.
     Loopback,
-    /// A private network: RFC 1918, RFC 4193, shared address space.
+    /// A private network: RFC 1918, RFC 4193, shared address space; addresses for documentation and benchmarks, which
+    /// nobody has but a private network.
     Private,
     /// What answers questions about the machine itself in a cloud.
     Metadata,
@@ -23,7 +24,7 @@ pub(crate) enum AddressClass {
     LinkLocal,
     /// Many machines at once.
     Multicast,
-    /// No machine at all, or set aside: unspecified, documentation, benchmarks, broadcast, tunnels, future use.
+    /// No machine at all, or set aside: unspecified, broadcast, tunnels, future use.
     Reserved,
 }
 
@@ -71,14 +72,10 @@ fn of_v4(address: Ipv4Addr) -> AddressClass {
     match address.octets() {
         [127, ..] => AddressClass::Loopback,
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => AddressClass::Private,
+        [192, 0, 2, _] | [198, 18 | 19, ..] | [198, 51, 100, _] | [203, 0, 113, _] => AddressClass::Private,
         [169, 254, ..] => AddressClass::LinkLocal,
         [224..=239, ..] => AddressClass::Multicast,
-        [0 | 240..=255, ..]
-        | [192, 0, 0 | 2, _]
-        | [192, 88, 99, _]
-        | [198, 18 | 19, ..]
-        | [198, 51, 100, _]
-        | [203, 0, 113, _] => AddressClass::Reserved,
+        [0 | 240..=255, ..] | [192, 0, 0, _] | [192, 88, 99, _] => AddressClass::Reserved,
         _ => AddressClass::Public,
     }
 }
@@ -101,9 +98,10 @@ fn of_v6(address: Ipv6Addr) -> AddressClass {
         },
         [0xfe80..=0xfebf, ..] => AddressClass::LinkLocal,
         [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => AddressClass::Private,
+        [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => AddressClass::Private,
         [0xff00..=0xffff, ..] => AddressClass::Multicast,
-        // Teredo, benchmarks, ORCHID and the like; documentation.
-        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => AddressClass::Reserved,
+        // Teredo, ORCHID and the like.
+        [0x2001, 0..=0x1ff, ..] => AddressClass::Reserved,
         [0x2000..=0x3fff, ..] => AddressClass::Public,
         _ => AddressClass::Reserved,
     }
@@ -137,14 +135,9 @@ mod tests {
             (Metadata, "::ffff:169.254.169.254 64:ff9b::a9fe:a9fe 2002:a9fe:a9fe::"),
             (LinkLocal, "169.254.0.1 169.254.255.255 fe80::1 febf::1"),
             (Multicast, "224.0.0.1 239.255.255.255 ff02::1 ff0e::1 ::ffff:224.0.0.1"),
-            (
-                Reserved,
-                "0.0.0.0 0.1.2.3 240.0.0.1 255.255.255.255 192.0.2.1 198.51.100.1 203.0.113.1 198.18.0.1",
-            ),
-            (
-                Reserved,
-                "192.0.0.1 192.88.99.1 :: ::2 ::7f00:1 100::1 2001::1 2001:db8::1 3fff::1 2002:101:101::",
-            ),
+            (Private, "192.0.2.1 198.51.100.1 203.0.113.1 198.18.0.1 198.19.255.255 2001:db8::1 3fff::1"),
+            (Reserved, "0.0.0.0 0.1.2.3 240.0.0.1 255.255.255.255 192.0.0.1 192.88.99.1 :: ::2 ::7f00:1"),
+            (Reserved, "100::1 2001::1 2001:1ff::1 2002:101:101::"),
             (Reserved, "64:ff9b:1::a00:1 4000::1 5f00::1 ::ffff:0:127.0.0.1"),
         ];
         for (class, addresses) in table {
