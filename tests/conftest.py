@@ -1,6 +1,7 @@
 """Fixtures for every test: sandboxes on one shared image, and what to do where no micro-VM can start."""
 
 import os
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from http_servers import TestServer
 
 KVM = "/dev/kvm"
 REQUIRE_KVM = os.environ.get("HYPERCELL_TEST_REQUIRE_KVM") == "1"
@@ -67,3 +70,36 @@ def make_sandbox(hypercell_with_image: Any) -> Iterator[Callable[..., Any]]:
 def sandbox(make_sandbox: Callable[..., Any]) -> Any:
     """A sandbox with the default policy."""
     return make_sandbox()
+
+
+@pytest.fixture
+def http_server() -> Iterator[TestServer]:
+    """A server of HTTP on 127.0.0.1."""
+    server = TestServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Callable[..., ssl.SSLContext]]:
+    """A file with the certificate of an authority of our own, and what makes contexts for its servers."""
+    import trustme
+
+    authority = trustme.CA()
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+
+    def context_for(*names: str, **options: Any) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(*names, **options).configure_cert(context)
+        return context
+
+    return path, context_for
+
+
+@pytest.fixture
+def https_server(certificates: tuple[Path, Callable[..., ssl.SSLContext]]) -> Iterator[TestServer]:
+    """A server of HTTPS on 127.0.0.1, which is also `localhost`."""
+    server = TestServer(context=certificates[1]("127.0.0.1", "localhost"))
+    yield server
+    server.stop()

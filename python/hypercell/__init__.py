@@ -10,6 +10,7 @@ an underscore are not.
 """
 
 from ._async import AsyncSandbox
+from ._domains import Domain
 from ._errors import (
     CodeLimitError,
     CodeTypeError,
@@ -19,6 +20,7 @@ from ._errors import (
     ImageError,
     LimitError,
     MemoryLimitError,
+    NetworkLimitError,
     OutputLimitError,
     PolicyError,
     ProtocolError,
@@ -46,6 +48,7 @@ __all__ = [
     "AsyncSandbox",
     "CodeLimitError",
     "CodeTypeError",
+    "Domain",
     "GuestCodeError",
     "GuestCrashError",
     "GuestError",
@@ -55,6 +58,7 @@ __all__ = [
     "LimitError",
     "Limits",
     "MemoryLimitError",
+    "NetworkLimitError",
     "OutputEvent",
     "OutputLimitError",
     "PendingCall",

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ._checks import NOT_GIVEN, check_on_output, check_options, checked_inputs, checked_pauses, checked_reply
+from ._domains import Domains, collect_domains
 from ._drive import OnOutput
 from ._errors import PolicyError, SandboxBusyError, SandboxClosedError
 from ._image import Image
@@ -48,6 +49,7 @@ class AsyncSandbox:
     Args:
         tools: As for `Sandbox`. Async tools run on the event loop of whoever awaits `run`, with the context variables
             of that task; sync ones on a thread of the sandbox.
+        domains: As for `Sandbox`.
         limits: Ceilings for each run; `Limits()` unless given.
         image: The interpreter to run; this one, without packages, unless given.
         keep_state: Whether globals stay from run to run, until `reset()`.
@@ -55,13 +57,14 @@ class AsyncSandbox:
         on_audit: Called with a dict for each decision, on a thread of the sandbox.
 
     Raises:
-        PolicyError: A tool or an option cannot be.
+        PolicyError: A tool, a domain or an option cannot be.
     """
 
     def __init__(
         self,
         tools: Tools = (),
         *,
+        domains: Domains = (),
         limits: Limits | None = None,
         image: Image | None = None,
         keep_state: bool = False,
@@ -76,6 +79,7 @@ class AsyncSandbox:
         make = functools.partial(
             Sandbox,
             collected,
+            domains=collect_domains(domains),
             limits=limits,
             image=image,
             keep_state=keep_state,
@@ -92,6 +96,7 @@ class AsyncSandbox:
         snapshot: Snapshot,
         tools: Tools = (),
         *,
+        domains: Domains = (),
         limits: Limits | None = None,
         keep_state: bool | None = None,
         prepared: int | None = None,
@@ -105,6 +110,7 @@ class AsyncSandbox:
             snapshot: Where to go on from.
             tools: As there, and the rest too. What does not go with the snapshot is refused when the sandbox is made
                 ready, by `async with` or by the first call.
+            domains: What submitted code may reach by HTTP.
             limits: Ceilings for each run.
             keep_state: Whether globals stay from run to run.
             prepared: VMs kept ready for this sandbox alone.
@@ -124,6 +130,7 @@ class AsyncSandbox:
             Sandbox.from_snapshot,
             snapshot,
             collected,
+            domains=collect_domains(domains),
             limits=limits,
             keep_state=keep_state,
             prepared=prepared,

@@ -1,7 +1,7 @@
 """The command line: `hypercell run`, `hypercell doctor` and `hypercell bench`.
 
-Guarantees: an error of ours is one line on standard error and no traceback. Never: gives a program tools, files or a
-network.
+Guarantees: an error of ours is one line on standard error and no traceback. Never: gives a program tools or
+files, or more of the network than `--allow` says.
 
 Before: the shell. After: _sandbox, _image.
 """
@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from ._domains import Domain
 from ._errors import GuestCrashError, HypercellError, PolicyError
 from ._image import cache_directory, default_image, native
 from ._limits import MIB, Limits
@@ -72,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",
-        help="run a program, without tools, files or network",
+        help="run a program, without tools or files",
         description="Runs a program in a fresh micro-VM and prints its output and the value of its last expression.",
         epilog=_EPILOG,
     )
@@ -82,6 +83,15 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--json", action="store_true", help="print everything about the run as one JSON object")
     run.add_argument(
         "--wall-time", type=float, metavar="S", help="seconds that the program may take (default: 30)"
+    )
+    run.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        type=_domain,
+        metavar="[METHODS ]DOMAIN",
+        help="what it may reach by HTTP, such as api.github.com, *.example.org, http://localhost:8000/api or "
+        "'GET,HEAD api.github.com'; may be given several times (default: nothing)",
     )
     run.add_argument("--memory-mib", type=int, metavar="N", help="memory of the guest in MiB (default: 128)")
     run.set_defaults(command=_run)
@@ -159,7 +169,7 @@ def _run(options: argparse.Namespace) -> int:
         given["memory_bytes"] = options.memory_mib * MIB
     show = _show_json if options.json else _show
     try:
-        with Sandbox(limits=Limits(**given)) as box:
+        with Sandbox(domains=options.allow, limits=Limits(**given)) as box:
             result = box.run(code, filename=name)
     except HypercellError as error:
         partial = getattr(error, "result", None)
@@ -170,6 +180,11 @@ def _run(options: argparse.Namespace) -> int:
     if result.exit_code is not None:
         return result.exit_code
     return EXIT_FAILED if result.error is not None else 0
+
+
+def _domain(text: str) -> Domain:
+    methods, _, pattern = text.rpartition(" ")
+    return Domain(pattern, methods.split(",") if methods else None)
 
 
 def _source(options: argparse.Namespace) -> tuple[str, str]:

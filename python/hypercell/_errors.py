@@ -15,6 +15,7 @@ HypercellError
 │   ├── MemoryLimitError
 │   ├── OutputLimitError
 │   ├── ToolLimitError
+│   ├── NetworkLimitError
 │   └── CodeLimitError (PolicyError)    the code is too long; nothing ran
 ├── RunCancelledError                   the run was cancelled
 ├── GuestCrashError                     the program killed its interpreter or VM
@@ -89,7 +90,7 @@ class LimitError(HypercellError):
         limit: Name of the limit, such as `"wall_time_s"`.
         used: What the run used or asked for, in `unit`.
         maximum: What was allowed, in `unit`.
-        unit: `"s"`, `"bytes"` or `"calls"`.
+        unit: `"s"`, `"bytes"`, `"calls"` or `"requests"`.
         result: Output and usage until the limit, or `None` where nothing ran.
     """
 
@@ -126,6 +127,10 @@ class OutputLimitError(LimitError):
 
 class ToolLimitError(LimitError):
     """The run called tools more often than `Limits.tool_calls`."""
+
+
+class NetworkLimitError(LimitError):
+    """The run made more HTTP requests than `Limits.http_requests`, or with more bytes than another limit allows."""
 
 
 class CodeLimitError(LimitError, PolicyError):

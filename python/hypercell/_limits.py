@@ -18,7 +18,12 @@ _RANGES = {
     "tool_result_bytes": (1, 16 * MIB),
     "result_bytes": (1, 16 * MIB),
     "code_bytes": (1, MIB),
+    "http_requests": (0, 1 << 40),
+    "http_request_bytes": (0, 1 << 30),
+    "http_response_bytes": (0, 1 << 40),
 }
+# Times, and whether there may be none.
+_TIMES = {"wall_time_s": True, "http_time_s": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +40,12 @@ class Limits:
         tool_result_bytes: Encoded result of one call, in bytes.
         result_bytes: Encoded result of the run, in bytes.
         code_bytes: The code, in bytes of UTF-8.
+        http_requests: HTTP requests; each redirect that the host follows is one.
+        http_request_bytes: URLs, headers and bodies of all HTTP requests together, in bytes. The host holds a body in
+            memory until it is sent.
+        http_response_bytes: Headers and bodies of all HTTP responses together, as far as they are read, in bytes.
+        http_time_s: Seconds of one HTTP exchange, from the resolution of the name to the last byte of the response.
+            Beyond it the guest gets a TimeoutError.
 
     Raises:
         PolicyError: A value is not a number or out of range.
@@ -48,22 +59,29 @@ class Limits:
     tool_result_bytes: int = 16 * MIB
     result_bytes: int = 16 * MIB
     code_bytes: int = MIB
+    http_requests: int = 1000
+    http_request_bytes: int = 16 * MIB
+    http_response_bytes: int = 64 * MIB
+    http_time_s: float = 30.0
 
     def __post_init__(self) -> None:
-        wall = self.wall_time_s
-        if wall is not None:
-            if isinstance(wall, bool) or not isinstance(wall, (int, float)):
-                raise PolicyError(
-                    f"wall_time_s must be a number of seconds or None, got {type(wall).__name__}"
-                )
-            if not 0 < wall <= _MAX_WALL_TIME_S:
-                raise PolicyError(f"wall_time_s must be above 0 and at most {_MAX_WALL_TIME_S}, got {wall!r}")
         for field in fields(self):
-            if field.name == "wall_time_s":
-                continue
             value = getattr(self, field.name)
+            if field.name in _TIMES:
+                _check_time(field.name, value, may_be_none=_TIMES[field.name])
+                continue
             if isinstance(value, bool) or not isinstance(value, int):
                 raise PolicyError(f"{field.name} must be int, got {type(value).__name__}")
             low, high = _RANGES[field.name]
             if not low <= value <= high:
                 raise PolicyError(f"{field.name} must be {low} to {high}, got {value}")
+
+
+def _check_time(name: str, value: object, *, may_be_none: bool) -> None:
+    if value is None and may_be_none:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        wanted = "a number of seconds or None" if may_be_none else "a number of seconds"
+        raise PolicyError(f"{name} must be {wanted}, got {type(value).__name__}")
+    if not 0 < value <= _MAX_WALL_TIME_S:
+        raise PolicyError(f"{name} must be above 0 and at most {_MAX_WALL_TIME_S}, got {value!r}")

@@ -40,6 +40,10 @@ class _Usage(TypedDict):
     guest_time_s: float
     turns: int
     tool_calls: int
+    http_requests: int
+    http_request_bytes: int
+    http_response_bytes: int
+    http_time_s: float
     output_bytes: int
     memory_peak_bytes: int
     page_faults: int
@@ -254,6 +258,11 @@ class Sandbox:
         tool_result_bytes: int,
         result_bytes: int,
         code_bytes: int,
+        domains: list[tuple[str, list[str] | None, list[tuple[str, bytes]], bool, bytes | None]] = ...,
+        http_requests: int,
+        http_request_bytes: int,
+        http_response_bytes: int,
+        http_time_s: float,
         audit: Callable[[dict[str, Any]], object] | None = None,
     ) -> Sandbox:
         """Makes a sandbox; its first VM is started by the first run.
@@ -272,10 +281,16 @@ class Sandbox:
             tool_result_bytes: Encoded result of one call, in bytes.
             result_bytes: Encoded result of a run, in bytes.
             code_bytes: UTF-8 of the code, in bytes.
+            domains: What the guest may reach by HTTP: pattern, methods or None for all, headers that the host sets,
+                whether private addresses are allowed, and certificates in PEM or None for those of the system.
+            http_requests: HTTP requests of a run.
+            http_request_bytes: HTTP requests of a run together, in bytes.
+            http_response_bytes: HTTP responses of a run together, in bytes.
+            http_time_s: Seconds of one HTTP exchange.
             audit: Hears of each decision, on whichever thread makes it; what it raises is reported, not raised.
 
         Raises:
-            PolicyError: A limit or a tool cannot be, or does not go with the snapshot.
+            PolicyError: A limit, a domain or a tool cannot be, or does not go with the snapshot.
             SandboxUnavailableError: This machine cannot start micro-VMs.
         """
 

@@ -36,6 +36,10 @@ class Usage:
         wall_time_s: Seconds from start to end, tools included.
         guest_time_s: Seconds inside the VM.
         tool_calls: Calls of tools.
+        http_requests: HTTP requests, denied ones and redirects that the host followed included.
+        http_request_bytes: Bytes of HTTP requests: URLs, headers and bodies.
+        http_response_bytes: Bytes of HTTP responses, as far as they were read: headers and bodies.
+        http_time_s: Seconds spent waiting for HTTP servers.
         output_bytes: Bytes written to standard output and standard error.
         memory_peak_bytes: Most bytes of memory the VM had of its own, beyond what it shares with its image.
         turns: Times the VM was entered.
@@ -46,6 +50,10 @@ class Usage:
     wall_time_s: float = 0.0
     guest_time_s: float = 0.0
     tool_calls: int = 0
+    http_requests: int = 0
+    http_request_bytes: int = 0
+    http_response_bytes: int = 0
+    http_time_s: float = 0.0
     output_bytes: int = 0
     memory_peak_bytes: int = 0
     turns: int = 0

@@ -17,6 +17,7 @@ from typing import Any
 
 from . import _drive, _process
 from ._checks import NOT_GIVEN, check_on_output, check_options, checked_inputs, checked_pauses, checked_reply
+from ._domains import Domains, collect_domains, native_domains
 from ._drive import OnOutput, Reply
 from ._errors import (
     GuestCrashError,
@@ -71,6 +72,8 @@ class Sandbox:
             run on a thread of the sandbox, with the context variables of whoever called `run`; async ones on an event
             loop there, the same for all runs. Of those called beside each other (`call_tool_async` in the guest), 8
             sync ones run at once, on threads of the run, and all async ones.
+        domains: What submitted code may reach by HTTP; nothing unless given. Each is a pattern as `Domain` takes it, a
+            pair of one with a method or several, or a `Domain`.
         limits: Ceilings for each run; `Limits()` unless given.
         image: The interpreter to run; this one, without packages, unless given.
         keep_state: Whether globals stay from run to run, until `reset()`.
@@ -79,10 +82,10 @@ class Sandbox:
         pool: The pool to take VMs from; its image is the sandbox's.
         pause_on: Names of tools at whose calls a run pauses, for somebody to decide: `run` then returns with
             `RunResult.pending` set, no time passes, and `resume` goes on.
-        on_audit: Called with a dict for each decision: runs, tool calls allowed and denied.
+        on_audit: Called with a dict for each decision: runs, tool calls and HTTP requests allowed and denied.
 
     Raises:
-        PolicyError: A tool or an option cannot be.
+        PolicyError: A tool, a domain or an option cannot be.
         SandboxUnavailableError: This machine cannot start micro-VMs; the message says what to do.
         ImageError: The image of this interpreter cannot be made.
     """
@@ -91,6 +94,7 @@ class Sandbox:
         self,
         tools: Tools = (),
         *,
+        domains: Domains = (),
         limits: Limits | None = None,
         image: Image | None = None,
         keep_state: bool = False,
@@ -113,7 +117,9 @@ class Sandbox:
                 f"memory_bytes of {needed} exceeds {image.memory_bytes}, what the image was made for; "
                 "make it with Image.from_environment(memory_bytes=...)"
             )
-        self._set_up(image, collect_tools(tools), limits, keep_state, prepared, pool, pause_on, on_audit)
+        self._set_up(
+            image, collect_tools(tools), domains, limits, keep_state, prepared, pool, pause_on, on_audit
+        )
 
     @classmethod
     def from_snapshot(
@@ -121,6 +127,7 @@ class Sandbox:
         snapshot: Snapshot,
         tools: Tools = (),
         *,
+        domains: Domains = (),
         limits: Limits | None = None,
         keep_state: bool | None = None,
         prepared: int | None = None,
@@ -137,6 +144,7 @@ class Sandbox:
             snapshot: Where to go on from.
             tools: As for `Sandbox`. Those that the snapshot was taken with must be there, with the same parameters; in
                 the middle of a run there may be no other.
+            domains: As for `Sandbox`. In the middle of a run, those that it began with; only their secrets may differ.
             limits: Ceilings for each run; those of the snapshot unless given. In the middle of a run they are those.
             keep_state: Whether globals stay from run to run; not unless given. In the middle of a run, as it began.
             prepared: As for `Sandbox`. Nothing can be prepared in the middle of a run.
@@ -145,7 +153,7 @@ class Sandbox:
             pause_on: As for `Sandbox`; as the snapshot was taken with unless given.
 
         Raises:
-            PolicyError: Tools, limits or options differ from what the snapshot needs; the message says which.
+            PolicyError: Tools, domains, limits or options differ from what the snapshot needs; the message says which.
             SandboxUnavailableError: This machine cannot start micro-VMs.
         """
         if not isinstance(snapshot, Snapshot):
@@ -167,6 +175,7 @@ class Sandbox:
         box._set_up(
             snapshot,
             given,
+            domains,
             limits if limits is not None else snapshot.limits,
             keep_state,
             0 if pending is not None else prepared,
@@ -181,6 +190,7 @@ class Sandbox:
         self,
         base: Image | Snapshot,
         tools: dict[str, Tool],
+        domains: Domains,
         limits: Limits,
         keep_state: bool,
         prepared: int | None,
@@ -199,12 +209,13 @@ class Sandbox:
                 (name, tool.description, repr(tool.schema), name in paused) for name, tool in tools.items()
             ],
             "keep_state": keep_state,
+            "domains": native_domains(collect_domains(domains)),
             "audit": on_audit,
             **{name: getattr(limits, name) for name in limits.__dataclass_fields__},
         }
         self._base = base
         self._native = self._make_native()
-        # The native call at which the run is paused, and what `run` was called on the way to it.
+        # The native call at which the run is paused.
         self._paused_at: Any = None
         self._left_behind: Any = None
         self._running = threading.Lock()

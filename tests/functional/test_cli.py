@@ -105,3 +105,18 @@ def test_bench_takes_a_vm_through_the_phases_of_a_start(cli, tmp_path):
     phases = "create_vm first_entry first_run second_run restore restored_entry restored_run drop"
     assert list(cases) == [f"phase/{phase}" for phase in phases.split()]
     assert all(case["median"] > 0 for case in cases.values())
+
+
+def test_run_reaches_what_it_is_allowed_to_and_nothing_else(cli, http_server):
+    code = f"import urllib.request\nurllib.request.urlopen('{http_server.url}/bytes/3').read()"
+    done = cli("run", "--allow", "example.org", "--allow", f"GET,HEAD {http_server.url}", "-c", code)
+    assert (done.stdout, done.stderr, done.returncode) == ("b'\\x00\\x01\\x02'\n", "", 0)
+    done = cli("run", "--allow", f"PUT {http_server.url}", "-c", code)
+    assert (done.stdout, done.returncode) == ("", 1)
+    assert f'the rule "{http_server.url}" allows the methods PUT only' in done.stderr
+
+
+def test_run_with_a_domain_that_cannot_be_is_a_short_error(cli):
+    done = cli("run", "--allow", "*.org", "-c", "1")
+    message = 'hypercell: the domain "*.org" has a * in front of what is no domain with a dot\n'
+    assert (done.stdout, done.stderr, done.returncode) == ("", message, 2)

@@ -129,7 +129,7 @@ for line in open('/proc/self/maps'):
         "__import__('socket').create_connection(('127.0.0.1', 80), timeout=1)",
         "__import__('socket').getaddrinfo('example.org', 80)",
         "__import__('urllib.request').request.urlopen('http://127.0.0.1:1/')",
-        "__import__('http.client').client.HTTPConnection('127.0.0.1', 80).connect()",
+        "__import__('http.client').client.HTTPConnection('127.0.0.1', 80).request('GET', '/')",
     ],
 )
 def test_processes_threads_and_sockets_raise_at_once(sandbox, action):

@@ -21,6 +21,7 @@ OUTPUT, TOOL_CALL, RUN_DONE, TOOL_WAIT, SLEEP, ABORT, EXITED = (
     0x0182,
     0x0184,
 )
+HTTP_SEND, HTTP_PART, HTTP_READ, HTTP_CLOSE = 0x0120, 0x0121, 0x0122, 0x0123
 MAX_FRAME_BYTES = (16 << 20) + (64 << 10)
 # How a run may end whose code broke the rules of the wire.
 ENDINGS = (hypercell.ProtocolError, hypercell.LimitError, hypercell.GuestCrashError)
@@ -32,6 +33,24 @@ def frame(kind, body=b"\xa0", *, magic=MAGIC, version=VERSION, length=None, seq=
 
 def wait(calls=b"\x80", cancel=b"\x80", timeout=b"\x00"):
     return frame(TOOL_WAIT, b"\xa3\x65calls" + calls + b"\x66cancel" + cancel + b"\x67timeout" + timeout)
+
+
+def http(**changed):
+    """An HttpSend with keys changed, or left out where they are None."""
+    keys = {
+        "id": b"\x01",
+        "method": b"cGET",
+        "url": b"rhttp://127.0.0.1:1",
+        "headers": b"\x80",
+        "body": b"\x40",
+        "more": b"\xf4",
+        "redirects": b"\x00",
+        "timeout": b"\xf6",
+        **changed,
+    }
+    keys = {key: value for key, value in keys.items() if value is not None}
+    body = b"".join(bytes([0x60 | len(key)]) + key.encode() + value for key, value in keys.items())
+    return frame(HTTP_SEND, bytes([0xA0 | len(keys)]) + body)
 
 
 CALL = b"\xa3\x62id\x07\x64name\x64ping\x64args\xa0"
@@ -82,6 +101,24 @@ FRAMES = {
     "wait that claims four billion calls": wait(b"\x9a\xff\xff\xff\xff"),
     "wait without a timeout": frame(TOOL_WAIT, b"\xa2\x65calls\x80\x66cancel\x80"),
     "replies of the host": frame(0x0006, b"\xa1\x67replies\x80"),
+    "request without a url": http(url=None),
+    "request with a url of bytes": http(url=b"\x41x"),
+    "request with a url of 16385 bytes": http(url=b"\x79\x40\x01" + b"x" * 16385),
+    "request with a method of 33 bytes": http(method=b"\x78\x21" + b"M" * 33),
+    "request with 129 headers": http(headers=b"\x98\x81" + b"\x82\x61x\x40" * 129),
+    "request that claims four billion headers": http(headers=b"\x9a\xff\xff\xff\xff"),
+    "request with a header of one": http(headers=b"\x81\x81\x61x"),
+    "request with a header of text": http(headers=b"\x81\x82\x61x\x61y"),
+    "request with headers of 65537 bytes": http(headers=b"\x81\x82\x61x\x5a\x00\x01\x00\x00" + bytes(65536)),
+    "request with a body of 131073 bytes": http(body=b"\x5a\x00\x02\x00\x01" + bytes(131073)),
+    "request with a body that is not there": http(body=b"\x5a\x7f\xff\xff\xff"),
+    "request with negative redirects": http(redirects=b"\x20"),
+    "request with more that is no bool": http(more=b"\x01"),
+    "request with an unknown key": http(proxy=b"\x01"),
+    "part without a body": frame(HTTP_PART, b"\xa2bid\x01dmore\xf4"),
+    "read of a negative size": frame(HTTP_READ, b"\xa3bid\x01cmax\x20gtimeout\xf6"),
+    "close of nothing": frame(HTTP_CLOSE, b"\xa0"),
+    "response of the host": frame(0x0021, b"\xa3bid\x01dbody\x40cend\xf5"),
     "sleep of five hundred years": frame(SLEEP, b"\xa1bns\x1b\xff\xff\xff\xff\xff\xff\xff\xff"),
     "exit that is none": frame(EXITED, b"\xa3fstatus\x00fsignal\x00freport`"),
 }
@@ -135,3 +172,41 @@ def test_frame_of_the_largest_size_or_above_ends_only_its_run(make_sandbox, size
     with contextlib.suppress(*ENDINGS):
         assert box.run(code, inputs={"size": size}).value != "answered"
     assert box.run("1").value == 1
+
+
+def test_request_past_guest_python_is_decided_like_any_other(make_sandbox, http_server):
+    url = f"{http_server.url}/echo".encode()
+    text = bytes([0x78, len(url)]) + url
+    frames = [
+        http(url=text),
+        http(url=text, method=b"gCONNECT"),
+        http(url=text, headers=b"\x81\x82\x64host\x44evil"),
+        http(url=text, headers=b"\x81\x82\x61x\x44\r\nab"),
+        http(url=b"\x78\x18http://169.254.169.254/x"),
+    ]
+    code = """
+import os
+device = os.open("/dev/hypercell", os.O_RDWR)
+answers = []
+for one in frames:
+    os.write(device, one)
+    answers.append(os.read(device, 4000))
+    os.write(device, close)
+    os.read(device, 100)
+answers
+"""
+    close = frame(HTTP_CLOSE, b"\xa1bid\x01")
+    box = make_sandbox(domains=[(http_server.url, "GET")])
+    answers = box.run(code, inputs={"frames": frames, "close": close}).value
+    kinds = [int.from_bytes(answer[6:8], "little") for answer in answers]
+    assert kinds == [0x0020, 0x0022, 0x0020, 0x0022, 0x0022]
+    hosts = [
+        value
+        for *_, headers, _ in http_server.asked
+        for name, value in headers.items()
+        if name.lower() == "host"
+    ]
+    assert hosts == [f"127.0.0.1:{http_server.port}"] * 2
+    denied = make_sandbox().run(code, inputs={"frames": frames, "close": close}).value
+    assert [int.from_bytes(answer[6:8], "little") for answer in denied] == [0x0022] * 5
+    assert len(http_server.asked) == 2

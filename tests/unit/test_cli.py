@@ -99,9 +99,18 @@ def test_interrupt_exits_as_the_shell_expects(run):
 def test_options_become_limits(run):
     run("run", "-c", "code", "--wall-time", "2.5", "--memory-mib", "64")
     assert run.seen == [
-        {"limits": hypercell.Limits(wall_time_s=2.5, memory_bytes=64 << 20)},
+        {"domains": [], "limits": hypercell.Limits(wall_time_s=2.5, memory_bytes=64 << 20)},
         ("code", "<string>"),
     ]
+
+
+def test_allow_becomes_domains(run):
+    run("run", "-c", "code", "--allow", "api.github.com", "--allow", "GET,HEAD http://localhost:8000/a")
+    domains = [
+        hypercell.Domain("api.github.com"),
+        hypercell.Domain("http://localhost:8000/a", ("GET", "HEAD")),
+    ]
+    assert run.seen[0] == {"domains": domains, "limits": hypercell.Limits()}
 
 
 def test_option_out_of_range_is_a_usage_error(run):

@@ -20,6 +20,10 @@ def test_defaults_are_the_documented_ones():
         "tool_result_bytes": 16 * MIB,
         "result_bytes": 16 * MIB,
         "code_bytes": MIB,
+        "http_requests": 1000,
+        "http_request_bytes": 16 * MIB,
+        "http_response_bytes": 64 * MIB,
+        "http_time_s": 30.0,
     }
 
 
@@ -50,6 +54,9 @@ def test_limits_are_given_by_name_only():
         ("tool_result_bytes", 1, 16 * MIB),
         ("result_bytes", 1, 16 * MIB),
         ("code_bytes", 1, MIB),
+        ("http_requests", 0, 1 << 40),
+        ("http_request_bytes", 0, 1 << 30),
+        ("http_response_bytes", 0, 1 << 40),
     ],
 )
 def test_count_holds_at_both_edges_and_is_refused_beyond(limit, low, high):

@@ -172,6 +172,19 @@ impl<'a> Reader<'a> {
         Ok((self.text(first, first_max)?, self.text(second, second_max)?))
     }
 
+    /// Reads an array of a text and a byte string, each of at most `max_bytes`.
+    pub(crate) fn text_and_bytes(
+        &mut self,
+        field: &'static str,
+        max_bytes: usize,
+    ) -> Result<(&'a str, &'a [u8]), WireError> {
+        let at = self.offset;
+        if self.head(Major::Array, "an array of two")?.arg != 2 {
+            return Err(WireError::WrongType { expected: "an array of two", offset: at });
+        }
+        Ok((self.text(field, max_bytes)?, self.bytes(field, max_bytes)?))
+    }
+
     fn head(&mut self, major: Major, expected: &'static str) -> Result<Head, WireError> {
         let (head, next) = read_head(self.body, self.offset)?;
         if head.major != major {
@@ -298,6 +311,17 @@ impl Writer {
         write_head(&mut self.out, Major::Array, 2);
         self.text(first, texts.0, first_max)?;
         self.text(second, texts.1, second_max)
+    }
+
+    pub(crate) fn text_and_bytes(
+        &mut self,
+        field: &'static str,
+        (text, bytes): (&str, &[u8]),
+        max_bytes: usize,
+    ) -> Result<(), WireError> {
+        write_head(&mut self.out, Major::Array, 2);
+        self.text(field, text, max_bytes)?;
+        self.bytes(field, bytes, max_bytes)
     }
 
     /// Fills the header in and returns the frame.

@@ -107,6 +107,14 @@ frame_kinds! {
     ToolReplies = 0x0006, HostToProgram;
     /// This VM is a copy: take new random numbers.
     Reseed = 0x0007, HostToProgram;
+    /// Head of a response.
+    HttpHead = 0x0020, HostToProgram;
+    /// Bytes of a response's body.
+    HttpBody = 0x0021, HostToProgram;
+    /// No response, or no more of it.
+    HttpError = 0x0022, HostToProgram;
+    /// Part of a request was taken, or a response was dropped.
+    HttpAck = 0x0023, HostToProgram;
     /// First turn ever: load a program.
     Boot = 0x0081, HostToKernel;
     /// Come to a state that can be captured.
@@ -127,6 +135,14 @@ frame_kinds! {
     ToolWait = 0x0106, ProgramToHost;
     /// Random numbers are new.
     Reseeded = 0x0107, ProgramToHost;
+    /// An HTTP request, or its first part.
+    HttpSend = 0x0120, ProgramToHost;
+    /// More of a request's body.
+    HttpPart = 0x0121, ProgramToHost;
+    /// More of a response's body is wanted.
+    HttpRead = 0x0122, ProgramToHost;
+    /// No more of an exchange is wanted.
+    HttpClose = 0x0123, ProgramToHost;
     /// Nothing to do for a while.
     Sleep = 0x0181, KernelToHost;
     /// The kernel gave up; the VM is dead.

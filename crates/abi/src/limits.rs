@@ -35,6 +35,24 @@ pub const MAX_TOOLS: usize = 1024;
 /// on the host cost little.
 pub const MAX_CALLS_IN_FLIGHT: usize = 1024;
 
+/// UTF-8 bytes of the method of an HTTP request.
+pub const MAX_HTTP_METHOD_BYTES: usize = 32;
+
+/// UTF-8 bytes of a URL. Servers take about 8 KiB.
+pub const MAX_HTTP_URL_BYTES: usize = 16 * 1024;
+
+/// Headers of an HTTP message.
+pub const MAX_HTTP_HEADERS: usize = 128;
+
+/// Bytes of the names and values of all headers of an HTTP message.
+pub const MAX_HTTP_HEADER_BYTES: usize = 64 * 1024;
+
+/// Bytes of an HTTP body in one frame: a frame of the guest stays within what it may ask with.
+pub const MAX_HTTP_PART_BYTES: usize = 128 * 1024;
+
+/// HTTP exchanges of a run that have neither ended nor been closed. Each may hold a thread and a buffer of the host.
+pub const MAX_HTTP_OPEN: usize = 16;
+
 /// UTF-8 bytes of the code of one run.
 pub const MAX_CODE_BYTES: usize = 1024 * 1024;
 

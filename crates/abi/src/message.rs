@@ -13,10 +13,12 @@ use crate::limits::MAX_MESSAGE_TEXT_BYTES;
 mod calls;
 mod guest;
 mod host;
+mod http;
 
 pub use calls::ToolWait;
 pub use guest::{Exited, GuestFrame, OutputStream, RunDone, RunError, ToolCall};
 pub use host::{HostFrame, KernelRequest, RunRequest, ToolError, ToolReply};
+pub use http::{HttpBody, HttpError, HttpHead, HttpHeader, HttpPart, HttpRead, HttpSend};
 
 /// Limit of every text that has none of its own.
 const TEXT: usize = MAX_MESSAGE_TEXT_BYTES;

@@ -30,6 +30,12 @@ tripwires! {
     limits::MAX_TOOL_NAME_BYTES = 128;
     limits::MAX_TOOLS = 1024;
     limits::MAX_CALLS_IN_FLIGHT = 1024;
+    limits::MAX_HTTP_METHOD_BYTES = 32;
+    limits::MAX_HTTP_URL_BYTES = 16_384;
+    limits::MAX_HTTP_HEADERS = 128;
+    limits::MAX_HTTP_HEADER_BYTES = 65_536;
+    limits::MAX_HTTP_PART_BYTES = 131_072;
+    limits::MAX_HTTP_OPEN = 16;
     limits::MAX_CODE_BYTES = 1_048_576;
     limits::MAX_OUTPUT_CHUNK_BYTES = 65_536;
     limits::MAX_MESSAGE_TEXT_BYTES = 65_536;
@@ -90,6 +96,10 @@ kind_tripwires! {
     Reset = 0x0005;
     ToolReplies = 0x0006;
     Reseed = 0x0007;
+    HttpHead = 0x0020;
+    HttpBody = 0x0021;
+    HttpError = 0x0022;
+    HttpAck = 0x0023;
     Boot = 0x0081;
     Checkpoint = 0x0082;
     Resume = 0x0083;
@@ -100,6 +110,10 @@ kind_tripwires! {
     Warmed = 0x0105;
     ToolWait = 0x0106;
     Reseeded = 0x0107;
+    HttpSend = 0x0120;
+    HttpPart = 0x0121;
+    HttpRead = 0x0122;
+    HttpClose = 0x0123;
     Sleep = 0x0181;
     Abort = 0x0182;
     Checkpointed = 0x0183;
@@ -117,6 +131,6 @@ const _: () = assert!(
 );
 
 const _: () = assert!(
-    frame::FrameKind::ALL.len() == 21,
+    frame::FrameKind::ALL.len() == 29,
     "a frame kind was added or removed: this changes the wire, see \"Version\" in docs/abi.md"
 );

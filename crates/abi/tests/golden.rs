@@ -70,6 +70,12 @@ fn goldens() -> Vec<Golden> {
             FrameKind::RunDone,
             "a2 65 76616c7565 f6 63 657272 a4 64 74797065 60 63 6d7367 60 62 7462 60 64 6c696e65 f6",
         ),
+        ("http_head_header_of_one", FrameKind::HttpHead, "a1 67 68656164657273 81 81 61 61"),
+        ("http_send_claims_2_64_headers", FrameKind::HttpSend, "a8 67 68656164657273 9b ffffffffffffffff"),
+        ("http_send_header_value_is_text", FrameKind::HttpSend, "a8 67 68656164657273 81 82 61 61 61 62"),
+        ("http_part_without_more", FrameKind::HttpPart, "a2 62 6964 01 64 626f6479 40"),
+        ("http_read_negative_max", FrameKind::HttpRead, "a3 62 6964 01 63 6d6178 20 67 74696d656f7574 f6"),
+        ("http_ack_without_id", FrameKind::HttpAck, "a0"),
         (
             "tool_wait_call_without_id",
             FrameKind::ToolWait,

@@ -5,7 +5,10 @@ mod common;
 use common::{SEQ, frame};
 use hypercell_abi::cbor::{Major, write_bytes, write_head, write_text};
 use hypercell_abi::limits::*;
-use hypercell_abi::message::{OutputStream, RunDone, RunError, RunRequest, ToolCall, ToolReply, ToolWait};
+use hypercell_abi::message::{
+    HttpBody, HttpHeader, HttpPart, HttpSend, OutputStream, RunDone, RunError, RunRequest, ToolCall,
+    ToolReply, ToolWait,
+};
 use hypercell_abi::{
     FrameHeader, FrameKind, GuestFrame, HostFrame, KernelRequest, NamedValues, RawValue, WireError,
 };
@@ -242,4 +245,75 @@ fn many_equal_names_are_refused_without_quadratic_time() {
     assert_eq!(args.len(), 200_000);
     let error = GuestFrame::ToolCall(ToolCall { id: 1, name: "f", args }).encode(SEQ).unwrap_err();
     assert_eq!(error.to_string(), "args has a name of 6 bytes twice");
+}
+
+fn http_send<'a>(
+    method: &'a str,
+    url: &'a str,
+    headers: Vec<HttpHeader<'a>>,
+    body: &'a [u8],
+) -> GuestFrame<'a> {
+    let (id, more, redirects, timeout_ns) = (u64::MAX, false, u64::MAX, Some(u64::MAX));
+    GuestFrame::HttpSend(HttpSend { id, method, url, headers, body, more, redirects, timeout_ns })
+}
+
+#[test]
+fn request_of_http_passes_at_each_limit_and_not_above() {
+    let (method, url) = ("M".repeat(MAX_HTTP_METHOD_BYTES + 1), "u".repeat(MAX_HTTP_URL_BYTES + 1));
+    let (value, body) = (vec![b'v'; MAX_HTTP_HEADER_BYTES], vec![0; MAX_HTTP_PART_BYTES + 1]);
+    let many = |count: usize| vec![("n", &b""[..]); count];
+    let at_limit = http_send(&method[1..], &url[1..], many(MAX_HTTP_HEADERS), &body[1..]);
+    guest_round_trip(&at_limit).unwrap();
+    guest_round_trip(&http_send("M", "u", vec![("n", &value[1..])], b"")).unwrap();
+    for (above, message) in [
+        (http_send(&method, "u", vec![], b""), "method of 33 bytes exceeds 32"),
+        (http_send("M", &url, vec![], b""), "url of 16385 bytes exceeds 16384"),
+        (http_send("M", "u", many(MAX_HTTP_HEADERS + 1), b""), "headers with 129 entries exceeds 128"),
+        (http_send("M", "u", vec![("n", &value)], b""), "headers of 65537 bytes exceeds 65536"),
+        (http_send("M", "u", vec![], &body), "body of 131073 bytes exceeds 131072"),
+    ] {
+        assert_eq!(guest_round_trip(&above).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn headers_that_exceed_their_limit_together_are_refused_by_the_decoder() {
+    let half = vec![b'v'; MAX_HTTP_HEADER_BYTES / 2];
+    let mut body = Vec::new();
+    write_head(&mut body, Major::Map, 8);
+    for key in ["id", "redirects"] {
+        write_text(&mut body, key);
+        body.push(1);
+    }
+    for key in ["method", "url"] {
+        write_text(&mut body, key);
+        write_text(&mut body, "x");
+    }
+    write_text(&mut body, "headers");
+    write_head(&mut body, Major::Array, 2);
+    for _ in 0..2 {
+        write_head(&mut body, Major::Array, 2);
+        write_text(&mut body, "n");
+        write_bytes(&mut body, &half);
+    }
+    write_text(&mut body, "body");
+    write_bytes(&mut body, b"");
+    for (key, byte) in [("more", 0xf4), ("timeout", 0xf6)] {
+        write_text(&mut body, key);
+        body.push(byte);
+    }
+    let error = GuestFrame::decode(FrameKind::HttpSend, &body).unwrap_err();
+    assert_eq!(error.to_string(), "headers of 65538 bytes exceeds 65536");
+}
+
+#[test]
+fn body_of_a_response_passes_at_its_limit_and_not_above() {
+    let body = vec![0; MAX_HTTP_PART_BYTES + 1];
+    host_round_trip(&HostFrame::HttpBody(HttpBody { id: 1, body: &body[1..], end: true })).unwrap();
+    let error =
+        host_round_trip(&HostFrame::HttpBody(HttpBody { id: 1, body: &body, end: true })).unwrap_err();
+    assert_eq!(error.to_string(), "body of 131073 bytes exceeds 131072");
+    let part = GuestFrame::HttpPart(HttpPart { id: 1, body: &body, more: true });
+    let error = guest_round_trip(&part).unwrap_err();
+    assert_eq!(error.to_string(), "body of 131073 bytes exceeds 131072");
 }

@@ -23,7 +23,7 @@ use crate::channel::Outgoing;
 use crate::control::{Control, Counted};
 use crate::dispatch::{self, Gates, Next};
 use crate::error::{Error, UsageError};
-use crate::gate::ToolGate;
+use crate::gate::{HttpContext, HttpGate, ToolGate};
 use crate::guest::Link;
 use crate::in_flight::{InFlight, Outcome};
 use crate::run::{CodeError, OwnedValue, ToolAnswer, ToolCall, ToolCaller, ToolReply, ToolWait};
@@ -39,6 +39,7 @@ const NOT_SENDABLE: &str = "ValueNotSendableError";
 pub(crate) struct Run {
     pub(crate) number: u64,
     pub(crate) tools: ToolGate,
+    pub(crate) http: HttpGate,
     pub(crate) pending: Option<PendingCall>,
     /// Calls beside each other that have no reply yet.
     pub(crate) in_flight: InFlight,
@@ -144,6 +145,7 @@ impl<'a> Answers<'a> {
             next_call,
             tools: &mut self.run.tools,
             in_flight: &mut self.run.in_flight,
+            http: &mut self.run.http,
             output: self.control,
             max_result_bytes: self.options.limits.result_bytes,
             max_memory_bytes: self.options.limits.memory_bytes,
@@ -157,6 +159,7 @@ impl<'a> Answers<'a> {
             caller.output(stream, kept).map_err(|reason| Error::Cancelled { reason })?;
             self.check_stop()?;
         }
+        self.control.count_http(self.run.http.usage());
         let frame = match next? {
             Next::AcknowledgeOutput => Outgoing::Program(HostFrame::OutputAck),
             Next::Sleep(time) => {
@@ -177,6 +180,12 @@ impl<'a> Answers<'a> {
             Next::WaitForTools(wait) => {
                 *self.calls = self.calls.saturating_add(u64::try_from(wait.calls.len()).unwrap_or(u64::MAX));
                 return self.wait(wait, is_asked);
+            }
+            Next::Http { id, next } => {
+                let (run, audit) = (self.run.number, &self.options.audit);
+                let reply = self.run.http.act(id, next, HttpContext { run, control: self.control, audit });
+                self.control.count_http(self.run.http.usage());
+                return self.turn(&Outgoing::Program(reply?.frame(id)), is_asked);
             }
             Next::Finish(outcome, exit_code) => return Ok(Flow::Finish(outcome, exit_code)),
             Next::FinishGone { status } => return Ok(Flow::FinishGone(status)),

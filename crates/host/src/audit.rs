@@ -31,6 +31,15 @@ pub enum AuditEvent<'a> {
     RunPaused { run: u64, call: u64, name: &'a str },
     /// The run goes on, here or where its snapshot was loaded.
     RunResumed { run: u64, call: u64 },
+    /// The guest asks for a URL that a rule allows, or is redirected to it. `request` counts the requests of a run from 1;
+    /// what follows about it has its number. Method and URL are guest-controlled, or a server's.
+    HttpAllowed { run: u64, request: u64, method: &'a str, url: &'a str, rule: &'a str },
+    /// The guest asks for what no rule allows, or is redirected to it, or a name leads to an address that is not allowed.
+    HttpDenied { run: u64, request: u64, method: &'a str, url: &'a str, reason: &'a str },
+    /// A server answers.
+    HttpAnswered { run: u64, request: u64, status: u16 },
+    /// No server answers. `kind` is one of the words in `docs/abi.md`.
+    HttpFailed { run: u64, request: u64, kind: &'a str, reason: &'a str },
     /// The run passes a limit and ends.
     LimitReached { run: u64, error: &'a LimitError },
     /// A run ends.

@@ -19,6 +19,7 @@ use syscalls::Sysno;
 
 use crate::engine::Interrupt;
 use crate::error::{Error, LimitError, LimitKind, MachineError};
+use crate::gate::HttpUsage;
 use crate::limits::PAGE_BYTES;
 use crate::lock;
 use crate::output::OutputCapture;
@@ -265,17 +266,33 @@ impl Control {
     ///
     /// The reason if the run is stopped before.
     pub(crate) fn sleep(&self, time: Duration) -> Result<(), Error> {
-        let end = Instant::now().checked_add(time);
+        self.wait_for(Instant::now().checked_add(time), || None::<()>).map(|_| ())
+    }
+
+    /// Waits until `ready` returns something, at most until `end` and until the run's time is over. Whoever makes it ready
+    /// calls `wake` then.
+    ///
+    /// # Errors
+    ///
+    /// The reason if the run is stopped before.
+    pub(crate) fn wait_for<T>(
+        &self,
+        end: Option<Instant>,
+        mut ready: impl FnMut() -> Option<T>,
+    ) -> Result<Option<T>, Error> {
         let mut guard = lock(&self.0.current);
         loop {
-            let Some(current) = guard.as_mut() else { return Ok(()) };
+            let Some(current) = guard.as_mut() else { return Ok(None) };
             if let Some(error) = current.stop_reason() {
                 return Err(error);
+            }
+            if let Some(made) = ready() {
+                return Ok(Some(made));
             }
             let now = Instant::now();
             let wake = [end, current.deadline()].into_iter().flatten().min();
             if end.is_some_and(|end| now >= end) {
-                return Ok(());
+                return Ok(None);
             }
             guard = match wake {
                 Some(wake) => {
@@ -290,6 +307,13 @@ impl Control {
     /// Returns what of this output would be kept.
     pub(crate) fn fitting<'a>(&self, data: &'a [u8]) -> &'a [u8] {
         lock(&self.0.record).as_ref().map_or(&[], |record| record.output.fitting(data))
+    }
+
+    /// Has `wait_for` look again.
+    pub(crate) fn wake(&self) {
+        // Whoever waits holds the lock but while it sleeps: so this comes before it looks, or while it sleeps.
+        drop(lock(&self.0.current));
+        self.0.stopped.notify_all();
     }
 
     /// Keeps what the guest wrote. Input is guest-controlled.
@@ -315,6 +339,16 @@ impl Control {
         for tried in counters.unsupported() {
             let count = record.unsupported.entry(tried.nr).or_default();
             *count = count.saturating_add(tried.count.into());
+        }
+    }
+
+    /// Notes what HTTP used.
+    pub(crate) fn count_http(&self, used: HttpUsage) {
+        if let Some(record) = lock(&self.0.record).as_mut() {
+            record.usage.http_requests = used.requests;
+            record.usage.http_request_bytes = used.request_bytes;
+            record.usage.http_response_bytes = used.response_bytes;
+            record.usage.http_time = used.time;
         }
     }
 

@@ -23,7 +23,7 @@ use hypercell_abi::message::{Exited, RunDone, ToolCall, ToolWait};
 use crate::audit::{AuditEvent, AuditLog};
 use crate::control::Control;
 use crate::error::{CrashError, Error, LimitError, LimitKind, ProtocolError};
-use crate::gate::{Budget, ToolDecision, ToolGate};
+use crate::gate::{Budget, HttpGate, HttpNext, ToolDecision, ToolGate};
 use crate::in_flight::{InFlight, Outcome};
 use crate::run::{self, CodeError, OwnedValue};
 
@@ -36,6 +36,7 @@ pub(crate) struct Gates<'a> {
     pub(crate) next_call: u64,
     pub(crate) tools: &'a mut ToolGate,
     pub(crate) in_flight: &'a mut InFlight,
+    pub(crate) http: &'a mut HttpGate,
     pub(crate) output: &'a Control,
     pub(crate) max_result_bytes: u64,
     pub(crate) max_memory_bytes: u64,
@@ -69,6 +70,13 @@ pub(crate) enum Next {
     },
     /// Let the caller run several tools, and wait for any.
     WaitForTools(run::ToolWait),
+    /// Do this for an exchange of HTTP, and tell the guest.
+    Http {
+        /// The guest's number of the exchange.
+        id: u64,
+        /// What.
+        next: HttpNext,
+    },
     /// The run is over and the guest waits for the next one.
     Finish(Result<OwnedValue, CodeError>, Option<i64>),
     /// The run is over because the program ended the process: the guest is gone.
@@ -94,6 +102,13 @@ pub(crate) fn dispatch(frame: GuestFrame<'_>, gates: &mut Gates<'_>) -> Result<N
         }
         GuestFrame::ToolCall(call) => decide_call(&call, gates),
         GuestFrame::ToolWait(wait) => decide_wait(&wait, gates),
+        GuestFrame::HttpSend(send) => {
+            let next = gates.http.decide_send(&send, gates.run, gates.audit)?;
+            Ok(Next::Http { id: send.id, next })
+        }
+        GuestFrame::HttpPart(part) => Ok(Next::Http { id: part.id, next: gates.http.decide_part(&part)? }),
+        GuestFrame::HttpRead(read) => Ok(Next::Http { id: read.id, next: gates.http.decide_read(read) }),
+        GuestFrame::HttpClose { id } => Ok(Next::Http { id, next: gates.http.close(id) }),
         GuestFrame::RunDone(done) => finish(done, gates.max_result_bytes),
         GuestFrame::Sleep { ns } => Ok(Next::Sleep(Duration::from_nanos(ns))),
         GuestFrame::Exited(exited) => end_of_program(&exited),

@@ -73,6 +73,12 @@ pub enum UsageError {
     /// Two tools that a call could not tell apart.
     #[error("two tools have the name {name:?}")]
     ToolNameTwice { name: String },
+    /// A rule of the network that cannot be.
+    #[error("the domain {pattern:?} {reason}")]
+    HttpRule { pattern: String, reason: String },
+    /// A time limit of requests that cannot take effect.
+    #[error("http_time_s is {}, which is not above 0 and up to {}", value.as_secs_f64(), max.as_secs())]
+    HttpTimeOutOfRange { value: Duration, max: Duration },
     /// Code above its limit.
     #[error("code of {len_bytes} bytes exceeds code_bytes, which is {max_bytes}")]
     CodeTooLong { len_bytes: u64, max_bytes: u64 },
@@ -128,6 +134,8 @@ pub enum SnapshotError {
     ToolAdded { name: String },
     #[error("{limit} is {now}; the run that this snapshot is of began with {then}")]
     OtherLimit { limit: &'static str, then: String, now: String },
+    #[error("domains are {now}; the run that this snapshot is of began with {then}")]
+    OtherDomains { then: String, now: String },
     #[error("memory_bytes of {memory_bytes} exceeds {max}, what the snapshot was made for")]
     OtherMemory { memory_bytes: u64, max: u64 },
     #[error("the run that this snapshot is of began with keep_state={}", if *keeps_state { "True" } else { "False" })]
@@ -184,6 +192,12 @@ pub enum LimitKind {
     ToolCalls,
     /// Result of the run.
     Result,
+    /// Number of HTTP requests, redirects included.
+    HttpRequests,
+    /// HTTP requests together: URLs, headers and bodies.
+    HttpRequestBytes,
+    /// HTTP responses together: headers and bodies.
+    HttpResponseBytes,
 }
 
 impl LimitKind {
@@ -196,6 +210,9 @@ impl LimitKind {
             Self::Output => "output_bytes",
             Self::ToolCalls => "tool_calls",
             Self::Result => "result_bytes",
+            Self::HttpRequests => "http_requests",
+            Self::HttpRequestBytes => "http_request_bytes",
+            Self::HttpResponseBytes => "http_response_bytes",
         }
     }
 
@@ -205,6 +222,7 @@ impl LimitKind {
         match self {
             Self::WallTime => "s",
             Self::ToolCalls => "calls",
+            Self::HttpRequests => "requests",
             _ => "bytes",
         }
     }

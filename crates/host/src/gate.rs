@@ -15,8 +15,11 @@
     )
 )]
 
+mod http;
 mod limit;
 mod tool;
 
+pub(crate) use http::{Context as HttpContext, HttpGate, HttpNext, HttpUsage, Network};
+pub use http::{HttpPolicy, HttpRule, HttpRuleOptions, Resolve, SystemResolver};
 pub(crate) use limit::Budget;
 pub(crate) use tool::{ToolDecision, ToolGate};

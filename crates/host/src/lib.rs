@@ -46,9 +46,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use control::Control;
 pub use error::Error;
+pub use gate::{HttpPolicy, HttpRule, HttpRuleOptions, Resolve, SystemResolver};
 pub use hypercell_abi as abi;
 pub use image::Image;
-pub use limits::{Limits, MAX_MEMORY_BYTES, MAX_WALL_TIME, MIN_MEMORY_BYTES, ToolInfo};
+pub use limits::{
+    Limits, MAX_HTTP_REQUEST_BYTES, MAX_MEMORY_BYTES, MAX_WALL_TIME, MIN_MEMORY_BYTES, ToolInfo,
+};
 pub use pool::{Pool, PoolOptions, PoolStats};
 pub use preflight::{Check, ensure_available, first_failure, preflight};
 pub use probe::Probe;

@@ -18,6 +18,8 @@ pub const MIN_MEMORY_BYTES: u64 = 16 << 20;
 pub const MAX_MEMORY_BYTES: u64 = 64 << 30;
 /// Longest wall-time limit: a year. Without a limit, say `None`.
 pub const MAX_WALL_TIME: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Largest limit of what a run's HTTP requests may have together.
+pub const MAX_HTTP_REQUEST_BYTES: u64 = 1 << 30;
 /// Bytes of a page of guest memory.
 pub(crate) const PAGE_BYTES: u64 = 4096;
 /// Longest documentation of a tool that is sent to the guest.
@@ -43,11 +45,19 @@ pub struct Limits {
     pub result_bytes: u64,
     /// UTF-8 bytes of the code.
     pub code_bytes: u64,
+    /// HTTP requests; each redirect that the host follows is one.
+    pub http_requests: u64,
+    /// HTTP requests of a run together: URLs, headers and bodies. The host holds each request in memory.
+    pub http_request_bytes: u64,
+    /// HTTP responses of a run together: headers and bodies, as far as the guest reads them.
+    pub http_response_bytes: u64,
+    /// Time of one HTTP exchange, from the name's resolution to the last byte of the response, redirects included.
+    pub http_time: Duration,
 }
 
 impl Default for Limits {
     /// 30 seconds, 128 MiB of memory, 1 MiB of output, 1000 tool calls with 1 MiB of arguments and 16 MiB of result
-    /// each, 16 MiB of result, 1 MiB of code.
+    /// each, 16 MiB of result, 1 MiB of code; 1000 HTTP requests with 16 MiB together, 64 MiB of responses, 30 seconds each.
     fn default() -> Self {
         Self {
             wall_time: Some(Duration::from_secs(30)),
@@ -58,6 +68,10 @@ impl Default for Limits {
             tool_result_bytes: MAX_VALUE_BYTES as u64,
             result_bytes: MAX_VALUE_BYTES as u64,
             code_bytes: MAX_CODE_BYTES as u64,
+            http_requests: 1000,
+            http_request_bytes: 16 << 20,
+            http_response_bytes: 64 << 20,
+            http_time: Duration::from_secs(30),
         }
     }
 }
@@ -78,11 +92,17 @@ impl Limits {
             ("tool_result_bytes", self.tool_result_bytes, 1, value_max),
             ("result_bytes", self.result_bytes, 1, value_max),
             ("code_bytes", self.code_bytes, 1, MAX_CODE_BYTES as u64),
+            ("http_requests", self.http_requests, 0, u64::MAX),
+            ("http_request_bytes", self.http_request_bytes, 0, MAX_HTTP_REQUEST_BYTES),
+            ("http_response_bytes", self.http_response_bytes, 0, u64::MAX),
         ];
         for (limit, value, min, max) in ranges {
             if value < min || value > max {
                 return Err(UsageError::LimitOutOfRange { limit, value, min, max });
             }
+        }
+        if self.http_time.is_zero() || self.http_time > MAX_WALL_TIME {
+            return Err(UsageError::HttpTimeOutOfRange { value: self.http_time, max: MAX_WALL_TIME });
         }
         match self.wall_time {
             Some(time) if time.is_zero() || time > MAX_WALL_TIME => {
@@ -110,6 +130,14 @@ impl Limits {
             ("tool_result_bytes", self.tool_result_bytes.to_string(), other.tool_result_bytes.to_string()),
             ("result_bytes", self.result_bytes.to_string(), other.result_bytes.to_string()),
             ("code_bytes", self.code_bytes.to_string(), other.code_bytes.to_string()),
+            ("http_requests", self.http_requests.to_string(), other.http_requests.to_string()),
+            ("http_request_bytes", self.http_request_bytes.to_string(), other.http_request_bytes.to_string()),
+            (
+                "http_response_bytes",
+                self.http_response_bytes.to_string(),
+                other.http_response_bytes.to_string(),
+            ),
+            ("http_time_s", seconds(Some(self.http_time)), seconds(Some(other.http_time))),
         ]
         .into_iter()
         .find(|(_, one, two)| one != two)

@@ -192,6 +192,14 @@ pub struct Usage {
     pub turns: u64,
     /// Tool calls, denied ones included.
     pub tool_calls: u64,
+    /// HTTP requests, denied ones and redirects included.
+    pub http_requests: u64,
+    /// Bytes of HTTP requests: URLs, headers and bodies.
+    pub http_request_bytes: u64,
+    /// Bytes of HTTP responses that the guest got: headers and bodies.
+    pub http_response_bytes: u64,
+    /// Time spent waiting for HTTP servers.
+    pub http_time: Duration,
     /// Bytes of output kept.
     pub output_bytes: u64,
     /// Most memory in use at once. The guest kernel's claim, as are the next two.

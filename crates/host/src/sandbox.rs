@@ -24,7 +24,7 @@ use crate::control::{Control, Counted};
 use crate::dispatch;
 use crate::engine::{Engine, EngineSource, VmError};
 use crate::error::{CrashError, Error, MachineError, SnapshotError, UsageError};
-use crate::gate::ToolGate;
+use crate::gate::{HttpGate, HttpPolicy, Network, ToolGate};
 use crate::guest::Guest;
 use crate::in_flight::InFlight;
 use crate::limits::{self, Limits, ToolInfo};
@@ -48,6 +48,8 @@ pub enum StateMode {
 pub struct SandboxOptions {
     /// Tools that the guest may call; no other call is allowed.
     pub tools: Vec<ToolInfo>,
+    /// What of the network the guest may reach; nothing else can be.
+    pub http: HttpPolicy,
     /// What becomes of globals after a run.
     pub state: StateMode,
     /// Ceilings for each run.
@@ -62,6 +64,7 @@ pub struct SandboxOptions {
 pub struct Sandbox<S: EngineSource + 'static = Origin> {
     supply: Supply<S>,
     options: SandboxOptions,
+    network: Arc<Network>,
     guest: Option<Held<S>>,
     is_closed: bool,
     run: Option<Run>,
@@ -116,9 +119,11 @@ impl<S: EngineSource + 'static> Sandbox<S> {
     fn with_supply(supply: Supply<S>, options: SandboxOptions) -> Result<Self, Error> {
         options.limits.check()?;
         limits::check_tools(&options.tools)?;
+        let network = Arc::new(Network::new(options.http.clone()));
         Ok(Self {
             supply,
             options,
+            network,
             guest: None,
             is_closed: false,
             run: None,
@@ -177,6 +182,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         self.run = Some(Run {
             number: run,
             tools: ToolGate::new(&self.options.tools, &self.options.limits),
+            http: HttpGate::new(self.network.clone(), &self.options.limits),
             pending: None,
             in_flight: InFlight::default(),
             pausing: Vec::new(),

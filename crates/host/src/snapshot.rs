@@ -51,6 +51,8 @@ pub(crate) struct Manifest {
     /// Tools that the guest was told of.
     pub(crate) tools: Vec<ToolInfo>,
     pub(crate) limits: Limits,
+    /// What the guest may reach by HTTP, without secrets.
+    pub(crate) domains: Vec<String>,
     /// Whether globals stay after the run.
     pub(crate) keeps_state: bool,
     pub(crate) run: Option<SavedRun>,
@@ -105,6 +107,7 @@ impl Snapshot {
             base,
             tools: options.tools.clone(),
             limits: options.limits.clone(),
+            domains: options.http.rules.iter().map(ToString::to_string).collect(),
             keeps_state: options.state == crate::sandbox::StateMode::Kept,
             run,
         };
@@ -165,7 +168,7 @@ impl Snapshot {
     /// Checks that a sandbox of these options may go on from it.
     ///
     /// Tools that the guest knows must be there, with the same parameters. In the middle of a run there may be no other
-    /// tool, and the limits must be the same.
+    /// tool, and limits and domains must be the same.
     ///
     /// # Errors
     ///
@@ -191,6 +194,12 @@ impl Snapshot {
         }
         if is_running && let Some((limit, then, now)) = self.manifest.limits.difference(&options.limits) {
             return Err(SnapshotError::OtherLimit { limit, then, now });
+        }
+        let domains: Vec<_> = options.http.rules.iter().map(ToString::to_string).collect();
+        if is_running && domains != self.manifest.domains {
+            let list = |domains: &[String]| format!("[{}]", domains.join(", "));
+            let (then, now) = (list(&self.manifest.domains), list(&domains));
+            return Err(SnapshotError::OtherDomains { then, now });
         }
         let (memory_bytes, max) = (options.limits.memory_bytes, self.memory_bytes());
         if memory_bytes > max {

@@ -98,6 +98,31 @@ fn to_dict<'py>(py: Python<'py>, event: &AuditEvent<'_>) -> PyResult<Bound<'py, 
             start(&dict, "run_resumed", run)?;
             dict.set_item("call", call)?;
         }
+        AuditEvent::HttpAllowed { run, request, method, url, rule } => {
+            start(&dict, "http_allowed", run)?;
+            dict.set_item("request", request)?;
+            dict.set_item("method", method)?;
+            dict.set_item("url", url)?;
+            dict.set_item("rule", rule)?;
+        }
+        AuditEvent::HttpDenied { run, request, method, url, reason } => {
+            start(&dict, "http_denied", run)?;
+            dict.set_item("request", request)?;
+            dict.set_item("method", method)?;
+            dict.set_item("url", url)?;
+            dict.set_item("reason", reason)?;
+        }
+        AuditEvent::HttpAnswered { run, request, status } => {
+            start(&dict, "http_answered", run)?;
+            dict.set_item("request", request)?;
+            dict.set_item("status", status)?;
+        }
+        AuditEvent::HttpFailed { run, request, kind, reason } => {
+            start(&dict, "http_failed", run)?;
+            dict.set_item("request", request)?;
+            dict.set_item("kind", kind)?;
+            dict.set_item("reason", reason)?;
+        }
         AuditEvent::LimitReached { run, error } => {
             start(&dict, "limit_reached", run)?;
             let (used, maximum) = error.amounts();

@@ -86,6 +86,7 @@ fn class_of_snapshot(error: &SnapshotError) -> &'static str {
         | SnapshotError::ToolDiffers { .. }
         | SnapshotError::ToolAdded { .. }
         | SnapshotError::OtherLimit { .. }
+        | SnapshotError::OtherDomains { .. }
         | SnapshotError::OtherMemory { .. }
         | SnapshotError::OtherStateMode { .. } => "PolicyError",
         _ => "SnapshotError",
@@ -98,6 +99,9 @@ fn class_of_limit(limit: LimitKind) -> &'static str {
         LimitKind::Memory => "MemoryLimitError",
         LimitKind::Output => "OutputLimitError",
         LimitKind::ToolCalls => "ToolLimitError",
+        LimitKind::HttpRequests | LimitKind::HttpRequestBytes | LimitKind::HttpResponseBytes => {
+            "NetworkLimitError"
+        }
         _ => "LimitError",
     }
 }

@@ -9,6 +9,7 @@ mod audit;
 mod caller;
 mod error;
 mod image;
+mod network;
 mod pool;
 mod probe;
 mod sandbox;

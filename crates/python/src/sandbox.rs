@@ -22,6 +22,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::audit::Hook;
 use crate::caller::{Caller, Raised};
 use crate::error;
+use crate::network::{self, Domain};
 use crate::pool::Pool;
 use crate::snapshot::{self, Base, Snapshot};
 use crate::value;
@@ -71,7 +72,8 @@ impl Sandbox {
     #[new]
     #[pyo3(signature = (
         base, *, pool=None, tools, keep_state, wall_time_s, memory_bytes, output_bytes, tool_calls, tool_argument_bytes,
-        tool_result_bytes, result_bytes, code_bytes, audit=None
+        tool_result_bytes, result_bytes, code_bytes, domains=Vec::new(), http_requests, http_request_bytes,
+        http_response_bytes, http_time_s, audit=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn new(
@@ -88,6 +90,11 @@ impl Sandbox {
         tool_result_bytes: u64,
         result_bytes: u64,
         code_bytes: u64,
+        domains: Vec<Domain>,
+        http_requests: u64,
+        http_request_bytes: u64,
+        http_response_bytes: u64,
+        http_time_s: f64,
         audit: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let hook = Hook::new(audit);
@@ -96,9 +103,10 @@ impl Sandbox {
                 .into_iter()
                 .map(|(name, doc, schema, pauses)| ToolInfo { name, doc, schema, pauses })
                 .collect(),
+            http: network::policy(py, domains)?,
             state: if keep_state { StateMode::Kept } else { StateMode::Fresh },
             limits: Limits {
-                wall_time: wall_time_s.map(|seconds| wall_time(py, seconds)).transpose()?,
+                wall_time: wall_time_s.map(|time_s| seconds(py, "wall_time_s", time_s)).transpose()?,
                 memory_bytes,
                 output_bytes,
                 tool_calls,
@@ -106,6 +114,10 @@ impl Sandbox {
                 tool_result_bytes,
                 result_bytes,
                 code_bytes,
+                http_requests,
+                http_request_bytes,
+                http_response_bytes,
+                http_time: seconds(py, "http_time_s", http_time_s)?,
             },
             audit: hook.log(py),
         };
@@ -331,6 +343,10 @@ impl Done {
         usage.set_item("guest_time_s", used.guest_time.as_secs_f64())?;
         usage.set_item("turns", used.turns)?;
         usage.set_item("tool_calls", used.tool_calls)?;
+        usage.set_item("http_requests", used.http_requests)?;
+        usage.set_item("http_request_bytes", used.http_request_bytes)?;
+        usage.set_item("http_response_bytes", used.http_response_bytes)?;
+        usage.set_item("http_time_s", used.http_time.as_secs_f64())?;
         usage.set_item("output_bytes", used.output_bytes)?;
         usage.set_item("memory_peak_bytes", used.memory_peak_bytes)?;
         usage.set_item("page_faults", used.page_faults)?;
@@ -345,10 +361,10 @@ impl Done {
     }
 }
 
-fn wall_time(py: Python<'_>, seconds: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds).map_err(|_| {
+fn seconds(py: Python<'_>, limit: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value).map_err(|_| {
         let max = hypercell_host::MAX_WALL_TIME.as_secs();
-        error::policy(py, &format!("wall_time_s is {seconds}, which is not above 0 and up to {max}"))
+        error::policy(py, &format!("{limit} is {value}, which is not above 0 and up to {max}"))
     })
 }
 

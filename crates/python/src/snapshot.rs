@@ -86,6 +86,10 @@ impl Snapshot {
         dict.set_item("tool_result_bytes", limits.tool_result_bytes)?;
         dict.set_item("result_bytes", limits.result_bytes)?;
         dict.set_item("code_bytes", limits.code_bytes)?;
+        dict.set_item("http_requests", limits.http_requests)?;
+        dict.set_item("http_request_bytes", limits.http_request_bytes)?;
+        dict.set_item("http_response_bytes", limits.http_response_bytes)?;
+        dict.set_item("http_time_s", limits.http_time.as_secs_f64())?;
         Ok(dict)
     }
 

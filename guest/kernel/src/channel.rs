@@ -317,6 +317,7 @@ fn may_ask(frame: &[u8]) -> bool {
     FrameHeader::split(frame).is_ok_and(|(header, _)| {
         use FrameKind as Kind;
         matches!(header.kind, Kind::ToolCall | Kind::ToolWait | Kind::Output | Kind::Sleep)
+            || matches!(header.kind, Kind::HttpSend | Kind::HttpPart | Kind::HttpRead | Kind::HttpClose)
     })
 }
 

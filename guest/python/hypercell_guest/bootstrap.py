@@ -5,6 +5,7 @@ Before: `__main__`. After: `runner`, `warm`.
 
 import sys
 
+from hypercell_guest import exchange, libraries
 from hypercell_guest import private_builtins as __builtins__  # noqa: F401
 from hypercell_guest.channel import (
     READY,
@@ -35,6 +36,8 @@ def main(open_device=open_device):
     channel = Channel(open_device)
     streams = StandardStreams(channel)
     streams.install()
+    exchange.connect(channel, streams)
+    libraries.install()
     runner = Runner(Tools(channel, streams), streams)
     kind, body = READY, _READY
     while True:

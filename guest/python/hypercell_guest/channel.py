@@ -4,7 +4,7 @@ Guarantees: strict alternation, one frame out and one frame in, even if submitte
 in the middle of an exchange (a `__del__` or a signal handler). Never: looks into a body, but that of Reseed, which may
 come in place of any answer.
 
-Before: `bootstrap`, `streams`, `tools`, `in_flight`. After: the kernel's /dev/hypercell.
+Before: `bootstrap`, `streams`, `tools`, `in_flight`, `exchange`. After: the kernel's /dev/hypercell.
 """
 
 import os
@@ -36,6 +36,8 @@ READY, OUTPUT, TOOL_CALL, RUN_DONE, WARMED, TOOL_WAIT, RESEEDED = (
     0x0106,
     0x0107,
 )
+HTTP_HEAD, HTTP_BODY, HTTP_ERROR, HTTP_ACK = 0x0020, 0x0021, 0x0022, 0x0023
+HTTP_SEND, HTTP_PART, HTTP_READ, HTTP_CLOSE = 0x0120, 0x0121, 0x0122, 0x0123
 
 #: Magic, version, kind, length of the body, and a sequence number, which the kernel fills in.
 _HEADER = Struct("<IHHII")

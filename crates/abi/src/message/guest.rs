@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use super::{TEXT, ToolWait, either, read_empty, read_two_texts};
+use super::{HttpPart, HttpRead, HttpSend, TEXT, ToolWait, either, http, read_empty, read_two_texts};
 use crate::error::WireError;
 use crate::fields::{Reader, Writer};
 use crate::frame::{FrameKind, Route};
@@ -42,6 +42,17 @@ pub enum GuestFrame<'a> {
     Warmed {
         /// Module and message of each that could not be.
         failed: Vec<(&'a str, &'a str)>,
+    },
+    /// An HTTP request, or its first part.
+    HttpSend(HttpSend<'a>),
+    /// More of a request's body.
+    HttpPart(HttpPart<'a>),
+    /// More of a response's body is wanted.
+    HttpRead(HttpRead),
+    /// No more of an exchange is wanted; answered by HttpAck.
+    HttpClose {
+        /// That of HttpSend.
+        id: u64,
     },
     /// Nothing to do for this long; answered by Resume.
     Sleep {
@@ -153,6 +164,10 @@ impl<'a> GuestFrame<'a> {
             Self::RunDone(_) => FrameKind::RunDone,
             Self::Reseeded => FrameKind::Reseeded,
             Self::Warmed { .. } => FrameKind::Warmed,
+            Self::HttpSend(_) => FrameKind::HttpSend,
+            Self::HttpPart(_) => FrameKind::HttpPart,
+            Self::HttpRead(_) => FrameKind::HttpRead,
+            Self::HttpClose { .. } => FrameKind::HttpClose,
             Self::Sleep { .. } => FrameKind::Sleep,
             Self::Abort { .. } => FrameKind::Abort,
             Self::Checkpointed { .. } => FrameKind::Checkpointed,
@@ -170,6 +185,9 @@ impl<'a> GuestFrame<'a> {
         let mut w = Writer::new(match self {
             Self::Reseeded => 0,
             Self::Warmed { .. } | Self::Sleep { .. } | Self::Checkpointed { .. } => 1,
+            Self::HttpClose { .. } => 1,
+            Self::HttpPart(_) | Self::HttpRead(_) => 3,
+            Self::HttpSend(_) => 8,
             Self::Ready { .. } | Self::Output { .. } | Self::Abort { .. } => 2,
             Self::ToolCall(_) | Self::ToolWait(_) | Self::Exited(_) => 3,
             Self::RunDone(done) => 1u64.saturating_add(done.exit.is_some().into()),
@@ -192,6 +210,10 @@ impl<'a> GuestFrame<'a> {
                     w.pair(["module", "message"], *pair, [TEXT, TEXT])
                 })?
             }
+            Self::HttpSend(send) => send.write(&mut w)?,
+            Self::HttpPart(part) => part.write(&mut w)?,
+            Self::HttpRead(read) => read.write(&mut w),
+            Self::HttpClose { id } => w.key("id").uint(*id),
             Self::Sleep { ns } => w.key("ns").uint(*ns),
             Self::Abort { reason, report } => {
                 w.key("reason").text("reason", reason, TEXT)?;
@@ -239,6 +261,10 @@ impl<'a> GuestFrame<'a> {
             FrameKind::ToolCall => Ok(Self::ToolCall(ToolCall::read(r)?)),
             FrameKind::ToolWait => Ok(Self::ToolWait(ToolWait::read(r)?)),
             FrameKind::RunDone => Ok(Self::RunDone(RunDone::read(r)?)),
+            FrameKind::HttpSend => Ok(Self::HttpSend(HttpSend::read(r)?)),
+            FrameKind::HttpPart => Ok(Self::HttpPart(HttpPart::read(r)?)),
+            FrameKind::HttpRead => Ok(Self::HttpRead(HttpRead::read(r)?)),
+            FrameKind::HttpClose => Ok(Self::HttpClose { id: http::read_id(r)? }),
             FrameKind::Ready => {
                 let (python, implementation) = read_two_texts(r, "python", "impl")?;
                 Ok(Self::Ready { python, implementation })

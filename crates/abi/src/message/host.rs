@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use super::calls::{read_replies, write_replies};
-use super::{TEXT, either, read_empty, read_two_texts};
+use super::{HttpBody, HttpError, HttpHead, TEXT, either, http, read_empty, read_two_texts};
 use crate::cbor::len_arg;
 use crate::error::WireError;
 use crate::fields::{Reader, Writer};
@@ -26,6 +26,17 @@ pub enum HostFrame<'a> {
     ToolReplies {
         /// At most [`MAX_CALLS_IN_FLIGHT`](crate::limits::MAX_CALLS_IN_FLIGHT); none if the time was over.
         replies: Vec<ToolReply<'a>>,
+    },
+    /// Head of a response.
+    HttpHead(HttpHead<'a>),
+    /// Bytes of a response's body.
+    HttpBody(HttpBody<'a>),
+    /// No response, or no more of it.
+    HttpError(HttpError<'a>),
+    /// Part of a request was taken, or an exchange is closed.
+    HttpAck {
+        /// That of HttpSend.
+        id: u64,
     },
     /// Answer to Output.
     OutputAck,
@@ -110,6 +121,10 @@ impl<'a> HostFrame<'a> {
             Self::RunRequest(_) => FrameKind::RunRequest,
             Self::ToolReply(_) => FrameKind::ToolReply,
             Self::ToolReplies { .. } => FrameKind::ToolReplies,
+            Self::HttpHead(_) => FrameKind::HttpHead,
+            Self::HttpBody(_) => FrameKind::HttpBody,
+            Self::HttpError(_) => FrameKind::HttpError,
+            Self::HttpAck { .. } => FrameKind::HttpAck,
             Self::OutputAck => FrameKind::OutputAck,
             Self::Warm { .. } => FrameKind::Warm,
             Self::Reset => FrameKind::Reset,
@@ -132,6 +147,26 @@ impl<'a> HostFrame<'a> {
                 w
             }
             Self::ToolReplies { replies } => write_replies(replies)?,
+            Self::HttpHead(head) => {
+                let mut w = Writer::new(4);
+                head.write(&mut w)?;
+                w
+            }
+            Self::HttpBody(body) => {
+                let mut w = Writer::new(3);
+                body.write(&mut w)?;
+                w
+            }
+            Self::HttpError(error) => {
+                let mut w = Writer::new(3);
+                error.write(&mut w)?;
+                w
+            }
+            Self::HttpAck { id } => {
+                let mut w = Writer::new(1);
+                w.key("id").uint(*id);
+                w
+            }
             Self::OutputAck | Self::Reset => Writer::new(0),
             Self::Warm { modules } => {
                 let mut w = Writer::new(1);
@@ -158,6 +193,10 @@ impl<'a> HostFrame<'a> {
             FrameKind::RunRequest => Self::RunRequest(RunRequest::read(&mut r)?),
             FrameKind::ToolReply => Self::ToolReply(ToolReply::read(&mut r)?),
             FrameKind::ToolReplies => Self::ToolReplies { replies: read_replies(&mut r)? },
+            FrameKind::HttpHead => Self::HttpHead(HttpHead::read(&mut r)?),
+            FrameKind::HttpBody => Self::HttpBody(HttpBody::read(&mut r)?),
+            FrameKind::HttpError => Self::HttpError(HttpError::read(&mut r)?),
+            FrameKind::HttpAck => Self::HttpAck { id: http::read_id(&mut r)? },
             FrameKind::OutputAck => {
                 read_empty(&mut r)?;
                 Self::OutputAck

@@ -11,7 +11,8 @@
 use hypercell_abi::archive::{Archive, ArchiveBuilder};
 use hypercell_abi::frame::UnsupportedSyscall;
 use hypercell_abi::message::{
-    Exited, OutputStream, RunDone, RunError, RunRequest, ToolCall, ToolError, ToolReply, ToolWait,
+    Exited, HttpBody, HttpError, HttpHead, HttpPart, HttpRead, HttpSend, OutputStream, RunDone, RunError,
+    RunRequest, ToolCall, ToolError, ToolReply, ToolWait,
 };
 use hypercell_abi::{
     EnterHeader, ExitHeader, FrameHeader, FrameKind, GuestFrame, HostFrame, KernelRequest, NamedValues,
@@ -109,6 +110,18 @@ pub fn sample_frames() -> Vec<(&'static str, Vec<u8>)> {
             }),
         ),
         ("tool_replies_none", host(HostFrame::ToolReplies { replies: vec![] })),
+        (
+            "http_head",
+            host(HostFrame::HttpHead(HttpHead {
+                id: 3,
+                status: 200,
+                url: "https://example.org/a?b",
+                headers: vec![("content-type", b"text/plain"), ("x-bytes", b"\xff")],
+            })),
+        ),
+        ("http_body", host(HostFrame::HttpBody(HttpBody { id: 3, body: b"\x00hello", end: true }))),
+        ("http_error", host(HostFrame::HttpError(HttpError { id: 3, kind: "denied", message: "no" }))),
+        ("http_ack", host(HostFrame::HttpAck { id: 3 })),
         ("output_ack", host(HostFrame::OutputAck)),
         ("warm", host(HostFrame::Warm { modules: vec!["json", "numpy"] })),
         ("reset", host(HostFrame::Reset)),
@@ -141,6 +154,35 @@ pub fn sample_frames() -> Vec<(&'static str, Vec<u8>)> {
             "tool_wait_only",
             guest(GuestFrame::ToolWait(ToolWait { calls: vec![], cancel: vec![], timeout_ns: None })),
         ),
+        (
+            "http_send",
+            guest(GuestFrame::HttpSend(HttpSend {
+                id: 3,
+                method: "POST",
+                url: "https://example.org/a?b",
+                headers: vec![("accept", b"*/*"), ("x-bytes", b"\xff")],
+                body: b"\x00body",
+                more: true,
+                redirects: 20,
+                timeout_ns: Some(1_500_000_000),
+            })),
+        ),
+        (
+            "http_send_plain",
+            guest(GuestFrame::HttpSend(HttpSend {
+                id: 4,
+                method: "GET",
+                url: "http://localhost:8000/",
+                headers: vec![],
+                body: b"",
+                more: false,
+                redirects: 0,
+                timeout_ns: None,
+            })),
+        ),
+        ("http_part", guest(GuestFrame::HttpPart(HttpPart { id: 3, body: b"rest", more: false }))),
+        ("http_read", guest(GuestFrame::HttpRead(HttpRead { id: 3, max_bytes: 65_536, timeout_ns: None }))),
+        ("http_close", guest(GuestFrame::HttpClose { id: 3 })),
         ("run_done_value", guest(GuestFrame::RunDone(RunDone { outcome: Ok(value), exit: None }))),
         ("run_done_error", guest(GuestFrame::RunDone(RunDone { outcome: Err(error), exit: None }))),
         ("run_done_exit", guest(GuestFrame::RunDone(RunDone { outcome: Err(exit), exit: Some(-3) }))),

@@ -208,6 +208,12 @@ fn answer(frame: GuestFrame<'_>) -> Answer {
         GuestFrame::ToolWait(_) => {
             Answer::Dead { detail: "the workload calls its tool by call_tool alone".to_owned() }
         }
+        GuestFrame::HttpSend(_)
+        | GuestFrame::HttpPart(_)
+        | GuestFrame::HttpRead(_)
+        | GuestFrame::HttpClose { .. } => {
+            Answer::Dead { detail: "the workload makes no request of HTTP".to_owned() }
+        }
     }
 }
 

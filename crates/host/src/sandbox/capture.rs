@@ -17,7 +17,7 @@ use super::{Held, Sandbox, SandboxOptions, StateMode, Supply};
 use crate::answers::{PendingCall, Run};
 use crate::engine::EngineSource;
 use crate::error::{Error, SnapshotError, UsageError};
-use crate::gate::ToolGate;
+use crate::gate::{HttpGate, HttpUsage, Network, ToolGate};
 use crate::guest::Guest;
 use crate::in_flight::InFlight;
 use crate::run::ToolCall;
@@ -140,7 +140,7 @@ impl Sandbox {
 
     /// Takes a saved run over. Its contents come from outside.
     fn take_over(&mut self, saved: &SavedRun) -> Result<(), Error> {
-        let run = continued(saved, &self.options, self.runs.saturating_add(1))?;
+        let run = continued(saved, &self.options, &self.network, self.runs.saturating_add(1))?;
         self.control.begin(self.options.limits.wall_time, self.options.limits.output_bytes)?;
         self.control.pause();
         if let Err(error) = self.control.take_over(&saved.past) {
@@ -155,10 +155,24 @@ impl Sandbox {
 }
 
 /// Makes the run of what was saved of it.
-fn continued(saved: &SavedRun, options: &SandboxOptions, number: u64) -> Result<Run, SnapshotError> {
+fn continued(
+    saved: &SavedRun,
+    options: &SandboxOptions,
+    network: &Arc<Network>,
+    number: u64,
+) -> Result<Run, SnapshotError> {
     let damaged = |detail: String| SnapshotError::Damaged { detail };
     let mut tools = ToolGate::new(&options.tools, &options.limits);
     tools.take_over(saved.tool_calls).map_err(|error| damaged(error.to_string()))?;
+    let used = &saved.past.usage;
+    let used = HttpUsage {
+        requests: used.http_requests,
+        request_bytes: used.http_request_bytes,
+        response_bytes: used.http_response_bytes,
+        time: used.http_time,
+    };
+    let mut http = HttpGate::new(network.clone(), &options.limits);
+    http.take_over(&used).map_err(|error| damaged(error.to_string()))?;
     let mut in_flight = InFlight::default();
     for outcome in &saved.outcomes {
         in_flight.take_over(outcome)?;
@@ -173,6 +187,7 @@ fn continued(saved: &SavedRun, options: &SandboxOptions, number: u64) -> Result<
     Ok(Run {
         number,
         tools,
+        http,
         pending: Some(PendingCall {
             id: pending.call.id,
             guest_id: (!pending.is_in_flight).then_some(pending.guest_id),

@@ -1,7 +1,7 @@
 //! Bytes that break the rules. Evidence: each case is refused by name; the mutations only guard against panics.
 
 use hypercell_host::abi::frame::{EXIT_HEADER_BYTES, ExitHeader};
-use hypercell_host::abi::message::{OutputStream, RunDone, ToolCall, ToolWait};
+use hypercell_host::abi::message::{HttpPart, HttpRead, HttpSend, OutputStream, RunDone, ToolCall, ToolWait};
 use hypercell_host::abi::{FrameKind, GuestFrame, NamedValues, RawValue, WireError};
 use hypercell_host::error::ProtocolError;
 use hypercell_host::{Error, Limits};
@@ -132,6 +132,19 @@ fn seeds(seq: u32) -> Vec<Vec<u8>> {
             cancel: vec![8],
             timeout_ns: Some(5),
         }),
+        GuestFrame::HttpSend(HttpSend {
+            id: 3,
+            method: "GET",
+            url: "http://192.0.2.1/",
+            headers: vec![("x", b"y")],
+            body: b"body",
+            more: true,
+            redirects: 2,
+            timeout_ns: Some(5),
+        }),
+        GuestFrame::HttpPart(HttpPart { id: 3, body: b"more", more: true }),
+        GuestFrame::HttpRead(HttpRead { id: 3, max_bytes: 9, timeout_ns: Some(5) }),
+        GuestFrame::HttpClose { id: 3 },
         GuestFrame::Sleep { ns: 5 },
         GuestFrame::Abort { reason: "r", report: "p" },
     ]

@@ -9,6 +9,7 @@ mod audit;
 mod gates;
 mod guest;
 mod hostile;
+mod http;
 mod in_flight;
 mod life;
 mod limits;

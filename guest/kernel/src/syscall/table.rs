@@ -144,7 +144,7 @@ pub static TABLE: &[Row] = &[
     absent(38, "setitimer", 3, "no timer raises signals"),
     full(39, "getpid", 0, proc::sys_getpid),
     full(40, "sendfile", 4, io::sys_sendfile),
-    refused(41, "socket", 3, EACCES, "no network; give a tool that reaches the service"),
+    refused(41, "socket", 3, EACCES, "requests of HTTP go through the host: `domains`"),
     refused(42, "connect", 3, EACCES, "no network"),
     refused(43, "accept", 3, EACCES, "no network"),
     partial(44, "sendto", 6, socket::sys_sendto, "on socket pairs"),

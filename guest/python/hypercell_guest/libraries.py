@@ -1,0 +1,208 @@
+"""Gives client libraries of HTTP a socket of `wire` where they want one of the network.
+
+When one of these modules is imported, the few functions in it that connect are replaced. That is once, and where the
+image has them warm it is while the image is built; a run that imports none of them pays nothing.
+
+Before: `bootstrap`. After: `wire`, when a library is imported.
+"""
+
+import sys
+
+from hypercell_guest import private_builtins as __builtins__  # noqa: F401
+
+_NO_SOCKETS = "sockets cannot be opened here; requests of HTTP go where Sandbox(domains=...) allows"
+_NO_PROXY = "proxies cannot be used here: the host makes requests itself"
+
+
+def install():
+    """Watches imports from now on."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+class _Finder:
+    """Finds nothing itself, but has a patch follow the modules that it knows."""
+
+    def find_spec(self, name, path=None, target=None):
+        patch = _PATCHES.get(name)
+        if patch is None:
+            return None
+        for finder in sys.meta_path:
+            if finder is self or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                break
+        else:
+            return None
+        execute = getattr(spec.loader, "exec_module", None)
+        if execute is not None:
+
+            def exec_module(module):
+                execute(module)
+                patch(module)
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+def _http_client(module):
+    from hypercell_guest.wire import HttpSocket
+
+    plain = module.HTTPConnection
+
+    def timeout_of(connection):
+        import socket
+
+        timeout = connection.timeout
+        return socket.getdefaulttimeout() if timeout is socket._GLOBAL_DEFAULT_TIMEOUT else timeout
+
+    def connect(self, is_tls):
+        if self._tunnel_host:
+            raise OSError(_NO_PROXY)
+        timeout = timeout_of(self)
+        self.sock = HttpSocket(self.host, self.port, is_tls=is_tls, timeout=timeout, is_eager=True)
+
+    def connect_plain(self):
+        """Takes requests for the host to make."""
+        connect(self, False)
+
+    def connect_tls(self):
+        """Takes requests for the host to make by https."""
+        connect(self, True)
+
+    def init(self, host, port=None, *_, context=None, **options):
+        # A context would read certificates that nobody uses: the host verifies.
+        for name in ("key_file", "cert_file", "check_hostname"):
+            options.pop(name, None)
+        plain.__init__(self, host, port, **options)
+        self._context, self.key_file, self.cert_file = context, None, None
+
+    plain.connect = connect_plain
+    if hasattr(module, "HTTPSConnection"):
+        module.HTTPSConnection.__init__, module.HTTPSConnection.connect = init, connect_tls
+
+
+def _urllib3_connection(module):
+    from hypercell_guest.wire import HttpSocket
+
+    def new_socket(self, is_tls):
+        if getattr(self, "_tunnel_host", None):
+            raise OSError(_NO_PROXY)
+        timeout = self.timeout if isinstance(self.timeout, (int, float)) else None
+        return HttpSocket(getattr(self, "_dns_host", self.host), self.port, is_tls=is_tls, timeout=timeout)
+
+    def new_plain(self):
+        return new_socket(self, False)
+
+    def connect_tls(self):
+        """Takes requests for the host to make by https."""
+        self.sock = new_socket(self, True)
+        self.is_verified, self.proxy_is_verified = True, None
+        self._has_connected_to_proxy = False
+
+    def is_connected(self):
+        """Whether another request may follow."""
+        return self.sock is not None and not getattr(self.sock, "is_over", False)
+
+    module.HTTPConnection._new_conn = new_plain
+    module.HTTPConnection.is_connected = property(is_connected)
+    module.HTTPSConnection.connect = connect_tls
+
+
+def _urllib3_util_connection(module):
+    def is_connection_dropped(connection):
+        """Whether another request must have another connection."""
+        socket = getattr(connection, "sock", None)
+        return socket is None or getattr(socket, "is_over", True)
+
+    module.is_connection_dropped = is_connection_dropped
+
+
+def _httpcore(module):
+    """Replaces the streams of both of httpcore's worlds. In the async one a request holds up the event loop."""
+    from hypercell_guest.wire import HttpSocket
+
+    class Stream(module.NetworkStream):
+        def __init__(self, host, port):
+            self._socket = HttpSocket(host, port, is_tls=False)
+
+        def read(self, max_bytes, timeout=None):
+            self._socket.settimeout(timeout)
+            return _as_httpcore(module, "Read", self._socket.recv, max_bytes)
+
+        def write(self, buffer, timeout=None):
+            _as_httpcore(module, "Write", self._socket.sendall, buffer)
+
+        def close(self):
+            self._socket.close()
+
+        def start_tls(self, ssl_context, server_hostname=None, timeout=None):
+            self._socket.is_tls = True
+            return self
+
+        def get_extra_info(self, info):
+            return self._socket.is_over if info == "is_readable" else None
+
+    class AsyncStream(module.AsyncNetworkStream):
+        def __init__(self, host, port):
+            self._stream = Stream(host, port)
+
+        async def read(self, max_bytes, timeout=None):
+            return self._stream.read(max_bytes, timeout)
+
+        async def write(self, buffer, timeout=None):
+            self._stream.write(buffer, timeout)
+
+        async def aclose(self):
+            self._stream.close()
+
+        async def start_tls(self, ssl_context, server_hostname=None, timeout=None):
+            self._stream.start_tls(ssl_context)
+            return self
+
+        def get_extra_info(self, info):
+            return self._stream.get_extra_info(info)
+
+    def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None):
+        return Stream(host, port)
+
+    async def connect_tcp_async(self, host, port, timeout=None, local_address=None, socket_options=None):
+        return AsyncStream(host, port)
+
+    from httpcore._backends.auto import AutoBackend
+    from httpcore._backends.sync import SyncBackend
+
+    SyncBackend.connect_tcp = connect_tcp
+    AutoBackend.connect_tcp = connect_tcp_async
+
+
+def _socket(module):
+    """Has what refuses a socket say what to do instead."""
+    make = module.socket.__init__
+
+    def init(self, *arguments, **options):
+        try:
+            make(self, *arguments, **options)
+        except PermissionError as error:
+            raise PermissionError(error.errno, _NO_SOCKETS) from None
+
+    module.socket.__init__ = init
+
+
+def _as_httpcore(module, verb, function, argument):
+    try:
+        return function(argument)
+    except TimeoutError as error:
+        raise getattr(module, f"{verb}Timeout")(str(error)) from error
+    except OSError as error:
+        raise module.ConnectError(str(error)) from error
+
+
+_PATCHES = {
+    "socket": _socket,
+    "http.client": _http_client,
+    "urllib3.connection": _urllib3_connection,
+    "urllib3.util.connection": _urllib3_util_connection,
+    "httpcore": _httpcore,
+}
