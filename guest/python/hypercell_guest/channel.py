@@ -55,10 +55,10 @@ def die(reason):
 class Channel:
     """One exchange at a time with the host."""
 
-    def __init__(self, open_device):
+    def __init__(self, open_device, seq):
         self._open = open_device
         self._fd = open_device()
-        self._seq = 0
+        self.seq = seq
         self.is_busy = False
 
     def exchange(self, kind, body):
@@ -75,7 +75,7 @@ class Channel:
             while True:
                 # From write to read only C functions are called: no room for a RecursionError in between.
                 try:
-                    write(self._fd, _pack(MAGIC, ABI_VERSION, kind, len(body), self._seq) + body)
+                    write(self._fd, _pack(MAGIC, ABI_VERSION, kind, len(body), self.seq) + body)
                     data = read(self._fd, _FIRST_READ_BYTES)
                     magic, version, reply_kind, length, seq = _unpack(data)
                     if magic == MAGIC and version == ABI_VERSION:
@@ -88,7 +88,7 @@ class Channel:
                 if failures > 1:
                     die(f"cannot talk to the host: {reason}")
                 self._fd = self._open()
-            self._seq = seq
+            self.seq = seq
             end = _HEADER_BYTES + length
             if len(data) == end:
                 return reply_kind, data[_HEADER_BYTES:]

@@ -1,0 +1,38 @@
+"""Starts the loop, and once more when the image's modules are imported, in memory that lies together.
+
+Before: `__main__`. After: `holes`, `bootstrap`.
+"""
+
+import gc
+import sys
+from importlib import import_module
+
+from hypercell_guest.holes import Holes
+
+_PACKAGE = __package__
+
+
+def main(open_device=None):
+    """Serves the host for ever.
+
+    Args:
+        open_device: Returns a descriptor that reads and writes as /dev/hypercell does; called again if it is lost.
+            Opens that one unless given.
+    """
+    holes, answer = None, ()
+    while True:
+        answer = import_module(_PACKAGE + ".bootstrap").serve(open_device, holes, *answer)
+        _forget_package()
+        holes = Holes()
+        holes.fill()
+
+
+def _forget_package():
+    """Drops all that this package made, but for what runs here."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in (_PACKAGE, "__main__")]:
+        del sys.modules[name]
+    for name in ("stdin", "stdout", "stderr"):
+        setattr(sys, name, None)
+        setattr(sys, f"__{name}__", None)
+    gc.unfreeze()
+    gc.collect()
