@@ -73,11 +73,17 @@ pub fn alloc() -> Option<u64> {
     Some(gpa)
 }
 
-/// Returns a frame. Its old translation must be flushed before the frame is used again (mm.rs does).
-pub fn free(gpa: u64) {
+/// Adds a frame that nobody uses, and that was not handed out here.
+pub fn add(gpa: u64) {
     let s = state();
     phys_write(gpa, s.frame_free.get());
     s.frame_free.set(gpa);
+}
+
+/// Returns a frame. Its old translation must be flushed before the frame is used again (mm.rs does).
+pub fn free(gpa: u64) {
+    add(gpa);
+    let s = state();
     s.frames_used.set(s.frames_used.get().saturating_sub(1));
 }
 

@@ -58,12 +58,16 @@ extern "C" fn enter_from_ring0(root: u64, peb: u64, reason: u64, open: u64) -> !
         paging::open_to_user();
         crate::boot(peb)
     }
+    let dropped = if open == 0 { [archive::drop_tables(), paging::drop_scratch_tables()] } else { [None; 2] };
     if open == 0 {
-        frames::set_spare([archive::drop_tables(), paging::drop_scratch_tables()]);
+        frames::set_spare(dropped.map(|dropped| dropped.map(|dropped| dropped.tables)));
         paging::open_to_user();
         hotset::copy_in();
     }
-    arch::set_up_processor();
+    arch::resume_processor();
+    for dropped in dropped.into_iter().flatten() {
+        frames::add(dropped.directory);
+    }
     channel::on_entry(open == 0)
 }
 
