@@ -12,8 +12,8 @@ from bisect import bisect_right
 _LARGEST_SMALL_BYTES, _ALIGNMENT = 512, 16
 #: Objects above this have pages of their own anyway.
 _LARGEST_HOLE_BYTES = 32 << 10
-#: Most that is filled in pools of one size.
-_MAX_FILLED_BYTES = 32 << 20
+#: Most that is filled at once. What is left over, or all with an allocator of another kind, costs pages and nothing else.
+_MAX_FILLED_BYTES = 16 << 20
 _BYTES_OVERHEAD = bytes.__basicsize__
 
 
@@ -28,18 +28,20 @@ class Holes:
 
     def fill(self):
         """Fills them for good: small objects get memory that was not mapped, larger ones come from the heap's end."""
+        left = _MAX_FILLED_BYTES
         # The largest size first takes all pools that are empty.
         for size in (_LARGEST_SMALL_BYTES, *range(_ALIGNMENT, _LARGEST_SMALL_BYTES, _ALIGNMENT)):
-            for _ in range(_MAX_FILLED_BYTES // size):
-                new = _object_of(size)
-                if not self._has(id(new)):
-                    break
+            new = _object_of(size)
+            while self._has(id(new)) and left > 0:
                 self._filled.append(new)
+                left -= size
+                new = _object_of(size)
         end = 0
         for size in range(_LARGEST_HOLE_BYTES, _LARGEST_SMALL_BYTES, -_ALIGNMENT):
             new = bytes(size)
-            while id(new) < end:
+            while id(new) < end and left > 0:
                 self._filled.append(new)
+                left -= size
                 new = bytes(size)
             # No hole is as large.
             end = id(new)
