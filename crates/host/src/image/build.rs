@@ -44,7 +44,12 @@ const WORKLOAD: &str = include_str!("workload.py");
 /// Most pages in each of the kernel's two lists.
 const MAX_PAGES: usize = 1024;
 
-/// Runs before the first snapshot: after so many no run wrote a page that the one before had not.
+/// What most programs do first. It fills the interpreter's caches before the first snapshot, and leaves nothing else.
+const COMMON_CODE: &str = "\
+for n in range(3):
+    print(f'{n}: {n + 1}', len(str(n)), echo(rows=[n, 1.5, 'a', {'b': None}]))
+";
+/// Runs of either program before the first snapshot: after so many no run wrote a page that the one before had not.
 const AGEING_RUNS: usize = 12;
 /// Runs in the copies that are recorded, and whether each has a tool: one that warms a VM up, and those after it.
 const RECORDED_RUNS: [&[bool]; 2] = [&[false, false, false], &[false, true, true]];
@@ -59,7 +64,7 @@ pub(crate) struct Started {
 
 /// Returns what decides a snapshot besides files and processor, as text for digests.
 pub(crate) fn engine_settings(scratch_bytes: usize) -> String {
-    let workload = hex(&Sha256::digest([WARM_UP_CODE, WORKLOAD].concat()));
+    let workload = hex(&Sha256::digest([WARM_UP_CODE, COMMON_CODE, WORKLOAD].concat()));
     format!("abi {} scratch {scratch_bytes} workload {workload}", hypercell_abi::ABI_VERSION)
 }
 
@@ -127,11 +132,12 @@ fn import(guest: &mut Guest<Vm>, modules: &[String]) -> Result<Vec<(String, Stri
     }
 }
 
-/// Runs the least program until the interpreter's allocator takes the same memory for each run, so that later runs write
+/// Runs two small programs until the interpreter's allocator takes the same memory for each run, so that later runs write
 /// the pages that the recorded ones wrote. Nothing of the runs stays.
 fn age(guest: &mut Guest<Vm>) -> Result<(), ImageError> {
     guest.begin("settling the allocator");
     for _ in 0..AGEING_RUNS {
+        guest.run(COMMON_CODE, true)?;
         guest.run(WARM_UP_CODE, false)?;
     }
     match guest.ask(&Outgoing::Program(HostFrame::Reset))? {
