@@ -3,16 +3,18 @@
 An interpreter that imported a hundred modules has holes everywhere. What a run makes would go there, and a run that
 makes a hundred objects would write a hundred pages, which every VM has to copy.
 
-Before: `start`, `bootstrap`. After: nothing.
+Before: `start`, `bootstrap`. After: /proc/self/maps.
 """
 
 from bisect import bisect_right
+
+from hypercell_guest import private_builtins as __builtins__  # noqa: F401
 
 #: Objects up to this size share pools of one size each, a multiple of the alignment (CPython, Objects/obmalloc.c).
 _LARGEST_SMALL_BYTES, _ALIGNMENT = 512, 16
 #: Objects above this have pages of their own anyway.
 _LARGEST_HOLE_BYTES = 32 << 10
-#: Most that is filled at once. What is left over, or all with an allocator of another kind, costs pages and nothing else.
+#: Most that is filled at once. What is left, or all with an allocator of another kind, costs pages and nothing else.
 _MAX_FILLED_BYTES = 16 << 20
 _BYTES_OVERHEAD = bytes.__basicsize__
 

@@ -7,6 +7,7 @@ import gc
 import sys
 from importlib import import_module
 
+from hypercell_guest import private_builtins as __builtins__  # noqa: F401
 from hypercell_guest.holes import Holes
 
 _PACKAGE = __package__
