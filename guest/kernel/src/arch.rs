@@ -59,8 +59,8 @@ pub struct State {
     pub record_len: Cell<u64>,
     /// Lowest guest-physical address of scratch.
     pub scratch_start: Cell<u64>,
-    /// Frames of the host's tables that nobody needs: the next one and the end, of two ranges (frames.rs).
-    pub spare: [[Cell<u64>; 2]; 2],
+    /// Frames of the host's tables that nobody needs: the next one and the end, of each range (frames.rs).
+    pub spare: [[Cell<u64>; 2]; 4],
     /// First frame of the image archive where its window is mapped on demand, else 0 (archive.rs).
     pub archive_gpa: Cell<u64>,
     /// Pages written in a new VM before anything could be recorded, and how many (hotset.rs).

@@ -18,13 +18,12 @@ pub fn reset() {
     s.frame_free.set(0);
     s.frames_used.set(0);
     s.frames_peak.set(0);
-    set_spare([None, None]);
+    set_spare(core::iter::empty());
 }
 
 /// Hands over ranges of frames that hold something which nobody needs, as `alloc_dirty` gives them out.
-pub fn set_spare(ranges: [Option<(u64, u64)>; 2]) {
-    for (spare, range) in state().spare.iter().zip(ranges) {
-        let (start, end) = range.unwrap_or_default();
+pub fn set_spare(ranges: impl Iterator<Item = (u64, u64)>) {
+    for (spare, (start, end)) in state().spare.iter().zip(ranges.chain(core::iter::repeat((0, 0)))) {
         spare[0].set(start);
         spare[1].set(end);
     }
@@ -73,17 +72,11 @@ pub fn alloc() -> Option<u64> {
     Some(gpa)
 }
 
-/// Adds a frame that nobody uses, and that was not handed out here.
-pub fn add(gpa: u64) {
+/// Returns a frame. Its old translation must be flushed before the frame is used again (mm.rs does).
+pub fn free(gpa: u64) {
     let s = state();
     phys_write(gpa, s.frame_free.get());
     s.frame_free.set(gpa);
-}
-
-/// Returns a frame. Its old translation must be flushed before the frame is used again (mm.rs does).
-pub fn free(gpa: u64) {
-    add(gpa);
-    let s = state();
     s.frames_used.set(s.frames_used.get().saturating_sub(1));
 }
 

@@ -35,7 +35,7 @@ static HOT: KernelCell<HotSet> =
 /// the processor uses costs a trap.
 const GROUP: usize = 64;
 
-/// Copies the hot set. The caller flushes translations: pages were read through their old ones.
+/// Copies the hot set. Where the processor still knows a page by its old frame, writing the copy faults and drops that.
 pub fn copy_in() {
     HOT.peek(|hot| {
         for group in hot.pages[..hot.len.min(MAX_PAGES)].chunks(GROUP) {

@@ -186,20 +186,27 @@ pub fn drop_scratch_tables() -> Option<Dropped> {
     drop_tables(layout::scratch_base_gva(bytes as usize)..top)
 }
 
-/// Frames of tables that were taken out.
+/// Tables that were taken out.
 #[derive(Clone, Copy, Debug)]
 pub struct Dropped {
-    /// Range of those of the last level.
-    pub tables: (u64, u64),
-    /// The directory above them. The processor may still read it until translations are flushed.
-    pub directory: u64,
+    /// Range of frames of those of the last level.
+    tables: (u64, u64),
+    /// The directory above them.
+    directory: u64,
+}
+
+impl Dropped {
+    /// Returns the ranges of frames that they took. The processor may read them until translations are flushed.
+    pub fn frames(self) -> [(u64, u64); 2] {
+        [self.tables, (self.directory, self.directory + PAGE)]
+    }
 }
 
 /// Takes the last-level tables of a range out, where they lie in one directory and one after the other, as the host
 /// makes them.
 ///
 /// The directory is replaced as a whole: where page tables are shadowed, each write to one in use costs a trap. The
-/// caller flushes translations before anybody touches an address of the range.
+/// caller flushes translations before anybody touches an address of the range, or uses the frames.
 pub fn drop_tables(range: core::ops::Range<u64>) -> Option<Dropped> {
     let last = range.end.checked_sub(1).filter(|&last| last >= range.start)?;
     if range.start >> 30 != last >> 30 {

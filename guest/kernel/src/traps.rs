@@ -59,14 +59,11 @@ extern "C" fn enter_from_ring0(root: u64, peb: u64, reason: u64, open: u64) -> !
         crate::boot(peb)
     }
     let dropped = if open == 0 { [archive::drop_tables(), paging::drop_scratch_tables()] } else { [None; 2] };
+    arch::resume_processor();
     if open == 0 {
-        frames::set_spare(dropped.map(|dropped| dropped.map(|dropped| dropped.tables)));
+        frames::set_spare(dropped.into_iter().flatten().flat_map(|dropped| dropped.frames()));
         paging::open_to_user();
         hotset::copy_in();
-    }
-    arch::resume_processor();
-    for dropped in dropped.into_iter().flatten() {
-        frames::add(dropped.directory);
     }
     channel::on_entry(open == 0)
 }
