@@ -44,7 +44,7 @@ class Pool:
 
     Sandboxes on one pool may have different tools, limits and audit hooks: a prepared VM knows nothing of them. After
     each run its VM is restored to the image's state by a thread of the package; a VM whose run did not end
-    cleanly is replaced. A ready VM takes about 1.5 MB and no processor time. A child process that was forked cannot use
+    cleanly is replaced. A ready VM takes about 1 MB and no processor time. A child process that was forked cannot use
     its parent's VMs: there each run makes its own, until the child makes a pool.
 
         with Pool(prepared=4) as pool:

@@ -18,8 +18,8 @@ use crate::control::Counted;
 use crate::engine::{Engine, EngineSource, Interrupt, VmError};
 use crate::error::{CrashError, Error, MachineError, ProtocolError};
 
-/// What `warm_up` runs. Its name is that of code that has no other, and the next run overwrites what is kept under it.
-const WARM_UP_CODE: &str = "1+1";
+/// What `warm_up` runs, and what is recorded while an image is built. Its name is that of code that has no other, and the next run overwrites what is kept under it.
+pub(crate) const WARM_UP_CODE: &str = "1+1";
 const WARM_UP_NAME: &str = "<code>";
 const WARM_UP_RESULT_BYTES: u64 = 16;
 

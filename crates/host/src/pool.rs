@@ -40,7 +40,7 @@ pub struct PoolOptions {
     pub max_prepared: usize,
 }
 
-/// Most guests that a pool may be asked to keep: about 1.3 GB of memory.
+/// Most guests that a pool may be asked to keep: about 1 GB of memory.
 pub const MAX_PREPARED: usize = 1024;
 
 /// Returns `max_prepared` for who does not say: one guest for each processor that this process may use.

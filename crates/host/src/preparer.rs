@@ -29,10 +29,11 @@ pub(crate) trait Prepare: Send + Sync {
     fn prepare_one(&self);
 }
 
-#[derive(Default)]
 struct Preparer {
     queue: Mutex<Queue>,
     changed: Condvar,
+    /// Found out once: asking for processors reads files.
+    max_threads: usize,
 }
 
 #[derive(Default)]
@@ -48,7 +49,7 @@ pub(crate) fn ask(who: Weak<dyn Prepare>) {
     let preparer = shared();
     let mut queue = lock(&preparer.queue);
     queue.jobs.push_back(who);
-    if queue.idle >= queue.jobs.len() || queue.threads >= max_threads() {
+    if queue.idle >= queue.jobs.len() || queue.threads >= preparer.max_threads {
         drop(queue);
         preparer.changed.notify_one();
         return;
@@ -71,7 +72,11 @@ fn shared() -> Arc<Preparer> {
         Some((owner, preparer)) if *owner == process => preparer.clone(),
         // First use, or a forked child: threads stay behind in the parent.
         _ => {
-            let preparer = Arc::<Preparer>::default();
+            let preparer = Arc::new(Preparer {
+                queue: Mutex::default(),
+                changed: Condvar::new(),
+                max_threads: max_threads(),
+            });
             *shared = Some((process, preparer.clone()));
             preparer
         }

@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "this module is where registers and raw addresses are touched")]
 
 use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use hyperlight_common::layout;
 
@@ -17,7 +18,7 @@ pub const ALIAS: u64 = 0x100_0000_0000;
 /// First byte of the kernel image (link.ld).
 pub const KERNEL_START: u64 = 0x7000_0000;
 /// End of the range reserved for the kernel image.
-pub const KERNEL_END: u64 = 0x7020_0000;
+pub const KERNEL_END: u64 = 0x7010_0000;
 const ALIAS_PDPT: u64 = 0xffff_ffff_ffff_3000;
 const ALIAS_PD: u64 = 0xffff_ffff_ffff_4000;
 const STATE: u64 = 0xffff_ffff_ffff_d000;
@@ -58,16 +59,14 @@ pub struct State {
     pub record_len: Cell<u64>,
     /// Lowest guest-physical address of scratch.
     pub scratch_start: Cell<u64>,
-    /// Frames of the host's tables that nobody needs: the next one and the end, of two ranges (frames.rs).
-    pub spare: [[Cell<u64>; 2]; 2],
+    /// Frames of the host's tables that nobody needs: the next one and the end, of each range (frames.rs).
+    pub spare: [[Cell<u64>; 2]; 4],
     /// First frame of the image archive where its window is mapped on demand, else 0 (archive.rs).
     pub archive_gpa: Cell<u64>,
     /// Pages written in a new VM before anything could be recorded, and how many (hotset.rs).
     pub early: [Cell<u64>; 32],
     /// Entries in `early`.
     pub early_len: Cell<usize>,
-    /// Whether the processor makes random numbers. Kept, because asking it leaves the VM.
-    has_rdrand: Cell<bool>,
 }
 
 /// Byte offset of the register block that a redirected fault leaves in the state page.
@@ -172,33 +171,31 @@ pub fn halt_in_ring0() -> ! {
     }
 }
 
-/// Finds out what the processor has, once after boot and after each restore, and turns on the vector state that it and
-/// the kernel support (Hyperlight resets XCR0 to 1 and keeps CR4.OSXSAVE; running so would corrupt vector registers
-/// silently).
+// What the processor has, found out once: asking leaves the VM, and a snapshot is used on its own kind of processor only.
+static HAS_RDRAND: AtomicBool = AtomicBool::new(false);
+/// Vector state to turn on; 0 without XSAVE.
+static XCR0: AtomicU32 = AtomicU32::new(0);
+
+/// Finds out what the processor has, at boot, and turns on the vector state that it and the kernel support.
 pub fn set_up_processor() {
-    let info = cpuid(1, 0);
-    state().has_rdrand.set(info.2 & (1 << 30) != 0);
-    if info.2 & (1 << 26) == 0 {
-        return;
+    let (_, _, features, _) = cpuid(1, 0);
+    HAS_RDRAND.store(features & (1 << 30) != 0, Relaxed);
+    if features & (1 << 26) != 0 {
+        XCR0.store(cpuid(0xd, 0).0 & 0b111, Relaxed);
+        // SAFETY: one processor; the flag is read by assembly only.
+        unsafe { (&raw mut XSAVE_ENABLED).write_volatile(1) };
     }
-    let supported = u64::from(cpuid(0xd, 0).0);
-    let wanted = supported & 0b111;
-    if info.2 & (1 << 27) != 0 && xgetbv() == wanted {
-        return;
-    }
-    // SAFETY: service 2 sets CR4.OSXSAVE and XCR0 to a subset of what CPUID reports.
-    unsafe { service(2, wanted as u32) };
-    // SAFETY: one processor; the flag is read by assembly only.
-    unsafe { (&raw mut XSAVE_ENABLED).write_volatile(1) };
+    resume_processor();
 }
 
-fn xgetbv() -> u64 {
-    let (low, high): (u32, u32);
-    // SAFETY: the caller has seen OSXSAVE in CPUID.
-    unsafe {
-        core::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack))
-    };
-    u64::from(low) | u64::from(high) << 32
+/// Drops all cached translations and turns on the vector state, after boot and each restore: Hyperlight resets XCR0 to 1
+/// and keeps CR4.OSXSAVE, and running so would corrupt vector registers silently.
+pub fn resume_processor() {
+    match XCR0.load(Relaxed) {
+        0 => flush_tlb(),
+        // SAFETY: service 2 sets CR4.OSXSAVE and XCR0 to a subset of what CPUID reports, and reloads CR3.
+        wanted => unsafe { service(2, wanted) },
+    }
 }
 
 /// CPUID: (eax, ebx, ecx, edx). Leaves the VM, which costs some 7 us where virtualisation is nested.
@@ -215,12 +212,12 @@ pub fn rdtsc() -> u64 {
 
 /// A hardware random number, or `None` where RDRAND is missing or dry.
 pub fn rdrand() -> Option<u64> {
-    if !state().has_rdrand.get() {
+    if !HAS_RDRAND.load(Relaxed) {
         return None;
     }
     for _ in 0..10 {
         let (value, ok): (u64, u8);
-        // SAFETY: CPUID reports RDRAND.
+        // SAFETY: CPUID reported RDRAND.
         unsafe {
             core::arch::asm!("rdrand {}", "setc {}", out(reg) value, out(reg_byte) ok, options(nomem, nostack))
         };

@@ -14,7 +14,7 @@ use crate::{mm, paging};
 
 /// First address of the window: below every address that programs map files to, so that the host, which numbers pages
 /// in the order of their addresses, gives the archive's pages consecutive numbers.
-pub const START: u64 = 0x90_0000_0000;
+pub const START: u64 = 0x1_0000_0000;
 /// Pages mapped at a fault.
 const BATCH: u64 = 16;
 
@@ -40,9 +40,8 @@ pub fn map(address: u64, bytes: u64) -> &'static [u8] {
     arch::static_bytes(START, bytes as usize)
 }
 
-/// Takes the window's tables out of a new VM, where the archive's frames are consecutive. Returns the range of frames
-/// that the tables took.
-pub fn drop_tables() -> Option<(u64, u64)> {
+/// Takes the window's tables out of a new VM, where the archive's frames are consecutive.
+pub fn drop_tables() -> Option<paging::Dropped> {
     let window = window();
     if window.is_empty() {
         return None;

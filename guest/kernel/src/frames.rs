@@ -18,13 +18,12 @@ pub fn reset() {
     s.frame_free.set(0);
     s.frames_used.set(0);
     s.frames_peak.set(0);
-    set_spare([None, None]);
+    set_spare(core::iter::empty());
 }
 
 /// Hands over ranges of frames that hold something which nobody needs, as `alloc_dirty` gives them out.
-pub fn set_spare(ranges: [Option<(u64, u64)>; 2]) {
-    for (spare, range) in state().spare.iter().zip(ranges) {
-        let (start, end) = range.unwrap_or_default();
+pub fn set_spare(ranges: impl Iterator<Item = (u64, u64)>) {
+    for (spare, (start, end)) in state().spare.iter().zip(ranges.chain(core::iter::repeat((0, 0)))) {
         spare[0].set(start);
         spare[1].set(end);
     }

@@ -12,13 +12,13 @@ use core::cell::Cell;
 
 use talc::{OomHandler, Span, Talc, Talck};
 
-use crate::arch::PAGE;
+use crate::arch::{KERNEL_END, PAGE};
 use crate::{frames, paging};
 
-/// First byte of the heap.
-pub const HEAP_START: u64 = 0x80_0000_0000;
+/// First byte of the heap: behind the kernel image, under the same page table.
+pub const HEAP_START: u64 = KERNEL_END;
 /// End of the address range of the heap; scratch ends it sooner.
-pub const HEAP_END: u64 = HEAP_START + (8 << 30);
+pub const HEAP_END: u64 = 0x1_0000_0000;
 const GROW_MIN: u64 = 256 * 1024;
 
 /// Grows the arena by mapped pages.

@@ -35,7 +35,7 @@ static HOT: KernelCell<HotSet> =
 /// the processor uses costs a trap.
 const GROUP: usize = 64;
 
-/// Copies the hot set, and drops the translations that reading the pages left behind.
+/// Copies the hot set. Where the processor still knows a page by its old frame, writing the copy faults and drops that.
 pub fn copy_in() {
     HOT.peek(|hot| {
         for group in hot.pages[..hot.len.min(MAX_PAGES)].chunks(GROUP) {
@@ -56,10 +56,6 @@ pub fn copy_in() {
                     arch::copy_snapshot_page(source, page);
                 }
             }
-        }
-        if hot.len > 0 {
-            // Copying read each page through its old translation.
-            arch::flush_tlb();
         }
     });
 }

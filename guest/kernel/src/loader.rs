@@ -16,9 +16,9 @@ use crate::mm::{Backing, MM, Prot, STACK_BYTES, STACK_TOP};
 use crate::traps::Regs;
 use crate::{channel, task, user, vfs};
 
-/// Where a position-independent program goes, as on Linux without randomisation.
-const PROGRAM_BASE: u64 = 0x5555_5555_4000;
-const LOADER_BASE: u64 = 0x7ffe_0000_0000;
+/// Where a position-independent program goes, and the dynamic loader, which is smaller than the room it has.
+const PROGRAM_BASE: u64 = STACK_TOP;
+const LOADER_BASE: u64 = STACK_TOP - STACK_BYTES - 0x20_0000;
 const PROGRAM_HEADER_BYTES: u64 = 56;
 
 struct Loaded {

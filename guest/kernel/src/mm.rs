@@ -23,14 +23,17 @@ pub use fault::{Fault, fill_page, handle_fault};
 
 /// Lowest address that a program may map.
 pub const USER_START: u64 = 0x1_0000;
-/// Kernel image and its surroundings: never mapped for a program.
-const KERNEL_HOLE: core::ops::Range<u64> = 0x7000_0000..0x8000_0000;
+/// Kernel image and heap: never mapped for a program.
+const KERNEL_HOLE: core::ops::Range<u64> = arch::KERNEL_START..heap::HEAP_END;
 /// The range that kernel-chosen addresses come from, top down.
-const MMAP_RANGE: core::ops::Range<u64> = 0x7e00_0000_0000..0x7fff_0000_0000;
+const MMAP_RANGE: core::ops::Range<u64> = 0x10_0000_0000..STACK_TOP;
 /// End of what a program may map.
 pub const USER_END: u64 = 0x7fff_ffff_f000;
-/// Top of the stack of the program, and its size.
-pub const STACK_TOP: u64 = 0x7fff_f000_0000;
+/// Top of the stack of the program. What is mapped lies below it, the program and its heap above.
+///
+/// Each table that maps little is a page that every VM pays. So all lies in the 512 GiB of the kernel, what a Python needs
+/// in one GiB of them, and the last pages of the stack in the 2 MiB of the program's first ones.
+pub const STACK_TOP: u64 = 0x7f_6004_0000;
 /// Bytes of the stack of the program: the usual 8 MiB of Linux.
 pub const STACK_BYTES: u64 = 8 << 20;
 /// Scratch that programs never get: transport buffers, page tables of the image, copies of the interpreter's pages.
@@ -464,7 +467,7 @@ fn protection_bits(prot: Prot) -> u64 {
 
 /// Whether an address is the kernel's own: its image or its heap.
 pub fn is_kernel(address: u64) -> bool {
-    KERNEL_HOLE.contains(&address) || (heap::HEAP_START..heap::HEAP_END).contains(&address)
+    KERNEL_HOLE.contains(&address)
 }
 
 /// Whether a program may read (or write) a range: the check behind every user pointer.

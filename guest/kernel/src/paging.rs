@@ -180,18 +180,34 @@ pub fn redirect(page: u64) -> Result<Option<u64>, OutOfFrames> {
 
 /// Takes the tables out with which the host maps scratch, but for the one of its last 2 MiB: the kernel reaches scratch
 /// through the alias, and only fixed pages at the top by the host's addresses.
-pub fn drop_scratch_tables() -> Option<(u64, u64)> {
+pub fn drop_scratch_tables() -> Option<Dropped> {
     let bytes = arch::metadata(layout::SCRATCH_TOP_SIZE_OFFSET);
     let top = layout::SCRATCH_TOP_GVA as u64 & !(LARGE_PAGE - 1);
     drop_tables(layout::scratch_base_gva(bytes as usize)..top)
 }
 
-/// Takes the last-level tables of a range out, where they lie in one directory. Returns the range of frames that they
-/// took, which is one where the host made them one after the other.
+/// Tables that were taken out.
+#[derive(Clone, Copy, Debug)]
+pub struct Dropped {
+    /// Range of frames of those of the last level.
+    tables: (u64, u64),
+    /// The directory above them.
+    directory: u64,
+}
+
+impl Dropped {
+    /// Returns the ranges of frames that they took. The processor may read them until translations are flushed.
+    pub fn frames(self) -> [(u64, u64); 2] {
+        [self.tables, (self.directory, self.directory + PAGE)]
+    }
+}
+
+/// Takes the last-level tables of a range out, where they lie in one directory and one after the other, as the host
+/// makes them.
 ///
 /// The directory is replaced as a whole: where page tables are shadowed, each write to one in use costs a trap. The
-/// caller flushes translations before anybody touches an address of the range.
-pub fn drop_tables(range: core::ops::Range<u64>) -> Option<(u64, u64)> {
+/// caller flushes translations before anybody touches an address of the range, or uses the frames.
+pub fn drop_tables(range: core::ops::Range<u64>) -> Option<Dropped> {
     let last = range.end.checked_sub(1).filter(|&last| last >= range.start)?;
     if range.start >> 30 != last >> 30 {
         return None;
@@ -200,19 +216,23 @@ pub fn drop_tables(range: core::ops::Range<u64>) -> Option<(u64, u64)> {
     let link = frame_of(root) + index(last, 2) * 8;
     let directory = frame_of(phys_read(link));
     let tables = index(range.start, 1)..index(last, 1) + 1;
-    let replacement = frames::alloc()?;
     let start = frame_of(phys_read(directory + tables.start * 8));
     let mut end = start;
+    let mut replacement = None;
     for i in 0..512 {
         let entry = phys_read(directory + i * 8);
         if tables.contains(&i) && frame_of(entry) == end {
             end += PAGE;
         } else if entry != 0 {
-            phys_write(replacement + i * 8, entry);
+            let table = match replacement {
+                Some(table) => table,
+                None => *replacement.insert(frames::alloc()?),
+            };
+            phys_write(table + i * 8, entry);
         }
     }
-    phys_write(link, replacement | PRESENT | WRITE | USER | ACCESSED);
-    Some((start, end))
+    phys_write(link, replacement.map_or(0, |table| table | PRESENT | WRITE | USER | ACCESSED));
+    Some(Dropped { tables: (start, end), directory })
 }
 
 /// Opens the lower half of the host-built tables to ring 3: the host writes entries without the user bit.

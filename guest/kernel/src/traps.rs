@@ -58,12 +58,13 @@ extern "C" fn enter_from_ring0(root: u64, peb: u64, reason: u64, open: u64) -> !
         paging::open_to_user();
         crate::boot(peb)
     }
+    let dropped = if open == 0 { [archive::drop_tables(), paging::drop_scratch_tables()] } else { [None; 2] };
+    arch::resume_processor();
     if open == 0 {
-        frames::set_spare([archive::drop_tables(), paging::drop_scratch_tables()]);
+        frames::set_spare(dropped.into_iter().flatten().flat_map(|dropped| dropped.frames()));
         paging::open_to_user();
         hotset::copy_in();
     }
-    arch::set_up_processor();
     channel::on_entry(open == 0)
 }
 

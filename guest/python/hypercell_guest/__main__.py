@@ -1,5 +1,5 @@
 """Starts the loop: `python -m hypercell_guest`, as the image boots it."""
 
-from hypercell_guest.bootstrap import main
+from hypercell_guest.start import main
 
 main()

@@ -78,10 +78,10 @@ def _reseed(body):
 class Channel:
     """One exchange at a time with the host."""
 
-    def __init__(self, open_device):
+    def __init__(self, open_device, seq):
         self._open = open_device
         self._fd = open_device()
-        self._seq = 0
+        self.seq = seq
         self.is_busy = False
 
     def exchange(self, kind, body):
@@ -98,11 +98,11 @@ class Channel:
             while True:
                 # From write to read only C functions are called: no room for a RecursionError in between.
                 try:
-                    write(self._fd, _pack(MAGIC, ABI_VERSION, kind, len(body), self._seq) + body)
+                    write(self._fd, _pack(MAGIC, ABI_VERSION, kind, len(body), self.seq) + body)
                     data = read(self._fd, _FIRST_READ_BYTES)
                     magic, version, reply_kind, length, seq = _unpack(data)
                     if magic == MAGIC and version == ABI_VERSION:
-                        self._seq = seq
+                        self.seq = seq
                         if reply_kind != RESEED:
                             break
                         _reseed(data[_HEADER_BYTES:])

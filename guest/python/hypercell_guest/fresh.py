@@ -6,11 +6,13 @@ Before: `runner`, `channel`. After: the modules that keep random state, where th
 """
 
 import sys
+from _random import Random
 
 from hypercell_guest import private_builtins as __builtins__  # noqa: F401
 
 SEED_BYTES = 32
 _MODULES = sys.modules
+_seed_generator = Random.seed
 #: State that these modules make anew where it is None.
 _STATE = (
     ("uuid", ("_node", "_last_timestamp", "_last_timestamp_v6", "_last_timestamp_v7")),
@@ -28,16 +30,21 @@ def reseed(seed):
         raise RuntimeError(f"no fresh random numbers: the seed must be {SEED_BYTES} bytes")
     random = _MODULES.get("random")
     if random is not None:
-        random.seed(int.from_bytes(seed, "big"))
+        # As random.seed does it for an int. Its Python touches pages that few programs need.
+        generator = random.seed.__self__
+        _seed_generator(generator, int.from_bytes(seed, "big"))
+        if generator.gauss_next is not None:
+            generator.gauss_next = None
     numpy_random = _MODULES.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed([int.from_bytes(seed[at : at + 4], "big") for at in range(0, SEED_BYTES, 4)])
     for name, attributes in _STATE:
         module = _MODULES.get(name)
-        for attribute in attributes if module is not None else ():
+        state = vars(module) if module is not None else {}
+        for attribute in attributes:
             # Only where needed: writing costs a page of its own in a fresh VM.
-            if getattr(module, attribute, None) is not None:
-                setattr(module, attribute, None)
+            if state.get(attribute) is not None:
+                state[attribute] = None
 
 
 def reseed_copy(seed):

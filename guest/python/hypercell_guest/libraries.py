@@ -15,9 +15,16 @@ _NO_PROXY = "proxies cannot be used here: the host makes requests itself"
 
 
 def install():
-    """Watches imports from now on."""
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+    """Watches imports from now on, in place of what an earlier load of this package left (`start`)."""
+    others = [finder for finder in sys.meta_path if type(finder).__module__ != __name__]
+    sys.meta_path[:] = [_Finder(), *others]
+
+
+def _http_socket(*arguments, **options):
+    # Looked up each time: what was patched stays so when this package is loaded again.
+    from hypercell_guest.wire import HttpSocket
+
+    return HttpSocket(*arguments, **options)
 
 
 class _Finder:
@@ -47,8 +54,6 @@ class _Finder:
 
 
 def _http_client(module):
-    from hypercell_guest.wire import HttpSocket
-
     plain = module.HTTPConnection
 
     def timeout_of(connection):
@@ -61,7 +66,7 @@ def _http_client(module):
         if self._tunnel_host:
             raise OSError(_NO_PROXY)
         timeout = timeout_of(self)
-        self.sock = HttpSocket(self.host, self.port, is_tls=is_tls, timeout=timeout, is_eager=True)
+        self.sock = _http_socket(self.host, self.port, is_tls=is_tls, timeout=timeout, is_eager=True)
 
     def connect_plain(self):
         """Takes requests for the host to make."""
@@ -84,13 +89,11 @@ def _http_client(module):
 
 
 def _urllib3_connection(module):
-    from hypercell_guest.wire import HttpSocket
-
     def new_socket(self, is_tls):
         if getattr(self, "_tunnel_host", None):
             raise OSError(_NO_PROXY)
         timeout = self.timeout if isinstance(self.timeout, (int, float)) else None
-        return HttpSocket(getattr(self, "_dns_host", self.host), self.port, is_tls=is_tls, timeout=timeout)
+        return _http_socket(getattr(self, "_dns_host", self.host), self.port, is_tls=is_tls, timeout=timeout)
 
     def new_plain(self):
         return new_socket(self, False)
@@ -121,11 +124,9 @@ def _urllib3_util_connection(module):
 
 def _httpcore(module):
     """Replaces the streams of both of httpcore's worlds. In the async one a request holds up the event loop."""
-    from hypercell_guest.wire import HttpSocket
-
     class Stream(module.NetworkStream):
         def __init__(self, host, port):
-            self._socket = HttpSocket(host, port, is_tls=False)
+            self._socket = _http_socket(host, port, is_tls=False)
 
         def read(self, max_bytes, timeout=None):
             self._socket.settimeout(timeout)

@@ -137,26 +137,33 @@ class StandardStreams:
 
     def install(self):
         """Makes three streams those of `sys`: new ones where the last run closed or replaced any."""
-        if self._streams is not None and all(
-            getattr(sys, name, None) is stream
-            and getattr(sys, f"__{name}__", None) is stream
-            and is_open(stream)
-            for name, stream in self._streams.items()
-        ):
+        if self._streams is not None and self._are_in_place():
             return
         bucket = TokenBucket()
         self._output, self._errors = (OutputStream(self._channel, bucket, number) for number in (1, 2))
-        self._streams = {
-            # Errors as CPython handles them in the C.UTF-8 locale of the guest.
-            "stdin": io.TextIOWrapper(io.BufferedReader(EmptyInput()), "utf-8", "surrogateescape"),
-            # Text is passed on at once, so that `flush` is only ever called by the program.
-            "stdout": io.TextIOWrapper(self._output, "utf-8", "surrogateescape", "\n", write_through=True),
-            "stderr": io.TextIOWrapper(self._errors, "utf-8", "backslashreplace", "\n", write_through=True),
-        }
-        for name, stream in self._streams.items():
-            stream.mode = "r" if name == "stdin" else "w"
-            setattr(sys, name, stream)
-            setattr(sys, f"__{name}__", stream)
+        # Errors as CPython handles them in the C.UTF-8 locale of the guest. Text is passed on at once, so that `flush`
+        # is only ever called by the program.
+        stdin = io.TextIOWrapper(io.BufferedReader(EmptyInput()), "utf-8", "surrogateescape")
+        stdout = io.TextIOWrapper(self._output, "utf-8", "surrogateescape", "\n", write_through=True)
+        stderr = io.TextIOWrapper(self._errors, "utf-8", "backslashreplace", "\n", write_through=True)
+        stdin.mode, stdout.mode, stderr.mode = "r", "w", "w"
+        self._streams = stdin, stdout, stderr
+        sys.stdin = sys.__stdin__ = stdin
+        sys.stdout = sys.__stdout__ = stdout
+        sys.stderr = sys.__stderr__ = stderr
+
+    def _are_in_place(self):
+        # Names that are put together would be new objects, which fill the interpreter's caches.
+        stdin, stdout, stderr = self._streams
+        try:
+            return (
+                sys.stdin is sys.__stdin__ is stdin
+                and sys.stdout is sys.__stdout__ is stdout
+                and sys.stderr is sys.__stderr__ is stderr
+                and not (stdin.closed or stdout.closed or stderr.closed)
+            )
+        except (AttributeError, ValueError):  # one of them was deleted, or detached
+            return False
 
     def send(self):
         """Sends what the two streams hold, before the host is asked something else."""
@@ -165,20 +172,12 @@ class StandardStreams:
 
     def finish(self):
         """Flushes at the end of a run, as the interpreter does at its exit, also what the code put in their place."""
-        ours = self._streams
+        _, stdout, stderr = self._streams
         theirs = (getattr(sys, "stdout", None), getattr(sys, "stderr", None))
         # The last two send what is below a stream that was closed or detached.
-        for stream in (*theirs, ours["stdout"], ours["stderr"], self._output, self._errors):
+        for stream in (*theirs, stdout, stderr, self._output, self._errors):
             try:
                 if stream is not None:
                     stream.flush()
             except BaseException:
                 pass
-
-
-def is_open(stream):
-    """Returns whether a text stream is neither closed nor detached."""
-    try:
-        return not stream.closed
-    except ValueError:
-        return False

@@ -3,7 +3,6 @@
 Before: `bootstrap`. After: `codec`, `runner`.
 """
 
-import gc
 from contextlib import suppress
 from importlib import import_module
 
@@ -31,13 +30,8 @@ except ValueError as error:
 """
 
 
-def warm(modules, run):
-    """Imports `modules`; returns pairs of module and message for those that failed.
-
-    Args:
-        modules: Names as `import` takes them.
-        run: Runs a program and returns the body of RunDone.
-    """
+def import_modules(modules):
+    """Imports `modules`, names as `import` takes them; returns pairs of name and message for those that failed."""
     failed = []
     for name in modules:
         try:
@@ -45,14 +39,20 @@ def warm(modules, run):
         except BaseException as error:
             failed.append([text(name), text(f"{type(error).__name__}: {error}")])
     _enable_faulthandler()
+    return failed
+
+
+def walk(run):
+    """Walks the common paths, so that what they need of other modules is there.
+
+    Args:
+        run: Runs a program and returns the body of RunDone.
+    """
     for expression in _EXPRESSIONS:
         decode(encode(eval(expression)))  # noqa: S307 - the constants above
     error_body(ValueError("as expected"), "<code>")
     for program in (_PROGRAM, "x = (", "1 + 1"):
         run(program)
-    gc.collect()
-    gc.freeze()
-    return failed
 
 
 def _enable_faulthandler():

@@ -36,7 +36,7 @@ MAGIC = 0x4C454348
 # The device is opened by taking a copy of a descriptor that no test program closes.
 START = """
 import os, sys
-from hypercell_guest.bootstrap import main
+from hypercell_guest.start import main
 device = int(sys.argv[1])
 main(lambda: os.dup2(device, 1021, False))
 """

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! boot, Boot -> Ready, Warm -> Warmed                          snapshot `warmed`
-//! from `warmed`: Checkpoint record, workload.py, Checkpoint    -> the pages that a run writes first
+//! from `warmed`: Checkpoint record, runs, Checkpoint           -> the pages that a run writes first
 //! from `warmed`: Checkpoint with those pages                   snapshot that sandboxes start from
 //! ```
 //!
@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use super::error::ImageError;
 use super::first_start::{Answer, Guest};
 use crate::channel::Outgoing;
+use crate::guest::WARM_UP_CODE;
 use crate::hex;
 use crate::vm::{Vm, VmSnapshot};
 
@@ -43,16 +44,20 @@ pub(crate) fn scratch_bytes(memory_bytes: u64) -> Option<usize> {
     MEMORY_CLASSES.into_iter().find(|(limit, _)| *limit == memory_bytes).map(|(_, scratch)| scratch)
 }
 
-const WORKLOAD: &str = include_str!("workload.py");
 /// What programs that do more do, for the pages that are copied when one of them comes along.
-const LONG_WORKLOAD: &str = include_str!("long_workload.py");
+const WORKLOAD: &str = include_str!("workload.py");
 /// Most pages in each of the kernel's two lists.
 const MAX_PAGES: usize = 1024;
 
-/// Runs before the first snapshot: after so many no run wrote a page that the one before had not.
+/// What most programs do first. It fills the interpreter's caches before the first snapshot, and leaves nothing else.
+const COMMON_CODE: &str = "\
+for n in range(3):
+    print(f'{n}: {n + 1}', len(str(n)), echo(rows=[n, 1.5, 'a', {'b': None}]))
+";
+/// Runs of either program before the first snapshot: after so many no run wrote a page that the one before had not.
 const AGEING_RUNS: usize = 12;
-/// Runs in the copy that is recorded: one that warms a VM up, and the next.
-const RECORDED_RUNS: usize = 3;
+/// Runs in the copies that are recorded, and whether each has a tool: one that warms a VM up, and those after it.
+const RECORDED_RUNS: [&[bool]; 2] = [&[false, false, false], &[false, true, true]];
 
 /// A guest that waits for its first run, and what was found out on the way.
 #[derive(Debug)]
@@ -64,7 +69,7 @@ pub(crate) struct Started {
 
 /// Returns what decides a snapshot besides files and processor, as text for digests.
 pub(crate) fn engine_settings(scratch_bytes: usize) -> String {
-    let workload = hex::encode(&Sha256::digest([WORKLOAD, LONG_WORKLOAD].concat()));
+    let workload = hex::encode(&Sha256::digest([WARM_UP_CODE, COMMON_CODE, WORKLOAD].concat()));
     format!("abi {} scratch {scratch_bytes} workload {workload}", hypercell_abi::ABI_VERSION)
 }
 
@@ -132,12 +137,13 @@ fn import(guest: &mut Guest<Vm>, modules: &[String]) -> Result<Vec<(String, Stri
     }
 }
 
-/// Runs the workload until the interpreter's allocator takes the same memory for each run, so that later runs write
+/// Runs two small programs until the interpreter's allocator takes the same memory for each run, so that later runs write
 /// the pages that the recorded ones wrote. Nothing of the runs stays.
 fn age(guest: &mut Guest<Vm>) -> Result<(), ImageError> {
     guest.begin("settling the allocator")?;
     for _ in 0..AGEING_RUNS {
-        guest.run(WORKLOAD)?;
+        guest.run(COMMON_CODE, true)?;
+        guest.run(WARM_UP_CODE, false)?;
     }
     match guest.ask(&Outgoing::Program(HostFrame::Reset))? {
         Answer::Ready { .. } => Ok(()),
@@ -148,22 +154,25 @@ fn age(guest: &mut Guest<Vm>) -> Result<(), ImageError> {
 /// Returns the pages that each copy is to prepare at its start, a zero, and those that longer programs go on to write,
 /// as the kernel takes them.
 fn hot_pages(warmed: &VmSnapshot) -> Result<Vec<u8>, ImageError> {
-    let mut hot = record(warmed, WORKLOAD, RECORDED_RUNS)?;
+    let mut hot = Vec::new();
+    for runs in RECORDED_RUNS {
+        hot.extend(record(warmed, WARM_UP_CODE, runs)?);
+    }
     hot.sort_unstable();
     hot.dedup();
     let mut seen: HashSet<u64> = hot.iter().copied().collect();
-    let warm = record(warmed, LONG_WORKLOAD, 1)?.into_iter().filter(|&page| seen.insert(page));
+    let warm = record(warmed, WORKLOAD, &[true])?.into_iter().filter(|&page| seen.insert(page));
     let pages = hot.iter().copied().take(MAX_PAGES).chain([0]).chain(warm.take(MAX_PAGES - 1));
     Ok(pages.flat_map(u64::to_le_bytes).collect())
 }
 
 /// Runs a program in a copy and returns the addresses of the pages that it wrote, in the order of their first writing.
-fn record(warmed: &VmSnapshot, code: &str, runs: usize) -> Result<Vec<u64>, ImageError> {
+fn record(warmed: &VmSnapshot, code: &str, runs: &[bool]) -> Result<Vec<u64>, ImageError> {
     let vm = Vm::from_snapshot(warmed).map_err(ImageError::start("starting a copy"))?;
     let mut guest = Guest::new(vm, "recording a run")?;
     checkpoint(&mut guest, true, &[])?;
-    for _ in 0..runs {
-        guest.run(code)?;
+    for &has_tool in runs {
+        guest.run(code, has_tool)?;
     }
     let bytes = checkpoint(&mut guest, false, &[])?;
     let addresses =

@@ -118,19 +118,19 @@ impl<E: Engine> Guest<E> {
         }
     }
 
-    /// Runs code to its end, answering the calls of its one tool.
+    /// Runs code to its end, answering the calls of its one tool if it has that.
     ///
     /// # Errors
     ///
     /// As [`Guest::ask`]; [`ImageError::Start`] where the code raises an exception.
-    pub(crate) fn run(&mut self, code: &str) -> Result<(), ImageError> {
+    pub(crate) fn run(&mut self, code: &str, has_tool: bool) -> Result<(), ImageError> {
         let inputs = NamedValues::new(NO_INPUTS).map_err(|error| self.failed(error.to_string()))?;
         let seed = clock::entropy().map_err(|error| self.failed(error.to_string()))?;
         let request = RunRequest {
             code,
             name: "<code>",
             inputs,
-            tools: vec![ECHO],
+            tools: has_tool.then_some(ECHO).into_iter().collect(),
             keep: false,
             seed,
             max_value_bytes: u64::try_from(MAX_VALUE_BYTES).unwrap_or(u64::MAX),

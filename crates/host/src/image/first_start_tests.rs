@@ -45,7 +45,7 @@ fn run(script: impl IntoIterator<Item = GuestFrame<'static>>) -> (Result<(), Str
     let heard = Arc::new(Mutex::new(Vec::new()));
     let player = Player { script: script.into_iter().collect(), heard: heard.clone() };
     let mut guest = Guest::new(player, "trying").expect("a watchdog");
-    let outcome = guest.run("code").map_err(|error| error.to_string());
+    let outcome = guest.run("code", true).map_err(|error| error.to_string());
     let heard = heard.lock().expect("one thread").clone();
     (outcome, heard)
 }

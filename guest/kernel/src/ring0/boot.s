@@ -159,7 +159,7 @@ fault_entry:                          # #PF
     iretq
 
 .balign 16
-service_entry:                        # int3. eax: 0 = flush TLB, 1 = halt in ring 0, 2 = enable AVX state (edx:ecx unused)
+service_entry:                        # int3. eax: 0 = flush TLB, 1 = halt in ring 0, 2 = enable AVX state and flush
     cmp eax, 1
     je service_halt
     cmp eax, 2
@@ -172,8 +172,10 @@ service_halt:                         # checkpoint: the snapshot must resume in 
     mov edx, PORT_HALT
     out dx, eax
     jmp service_halt
-service_xsave:                        # ecx = XCR0 to set
+service_xsave:                        # ecx = XCR0 to set; flushes too, because a restore needs both
     mov esi, ecx
+    mov rax, cr3
+    mov cr3, rax
     mov rax, cr4
     or eax, 0x40000                   # OSXSAVE
     mov cr4, rax
