@@ -97,7 +97,8 @@ def test_name_of_this_machine_is_private_unless_the_rule_allows_it(why):
     try:
         kind, text = why(url, url)
         assert kind == "PermissionError"
-        assert text.startswith(f"{name.lower()} leads to ")
+        assert text.startswith(f"{name.lower()} leads to a")
+        assert address not in text
         assert text.endswith(f', which the rule "{url}" does not allow')
         assert server.asked == []
         assert why(url, Domain(url, allow_private=True)) == "allowed"
