@@ -326,6 +326,16 @@ fn switch_to_another_protocol_is_no_tunnel() {
 }
 
 #[test]
+fn informational_responses_are_left_out() {
+    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n";
+    let server = Server::new(&format!("HTTP/1.1 100 Continue\r\n\r\n{hints}{OK}"));
+    let url = leak(format!("http://127.0.0.1:{}/", server.port));
+    let said = replies(vec![send(7, url), read(7)], reaching(vec![rule(url)]));
+    assert_eq!(said[0], format!("head 7 200 {url}"));
+    assert!(said[1].starts_with("body 7 \"ok\""), "{said:?}");
+}
+
+#[test]
 fn every_hop_is_in_the_audit_log_before_it_is_taken_and_no_secret_ever() {
     let last = Server::new(OK);
     let to = format!("http://127.0.0.1:{}/end", last.port);
