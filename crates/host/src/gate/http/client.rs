@@ -1,12 +1,15 @@
 //! One request and its response on the network, on a thread of its own: the only code that opens sockets.
 //!
 //! The thread hands the head over, and then the body through a buffer. Whoever waits for it may leave at any time: the
-//! connection is shut down then, and the thread ends, at the latest when the name server gives up.
+//! connection is shut down then, and the thread ends, at the latest when the name server answers or the attempt to connect
+//! has taken its time.
 //!
 //! Guarantees: connections go where `resolve` allows and through no proxy; certificates are verified; redirects are not
-//! followed; sandbox and process have a bounded number of these threads, each with a bounded buffer. Never: decides about a request.
+//! followed; sandbox and process have a bounded number of these threads, each with a bounded buffer. Never: decides about
+//! a request.
 //!
 //! Before: `http`. After: ureq, which speaks HTTP, and rustls.
+#![expect(clippy::disallowed_methods, reason = "requests are made here and nowhere else")]
 
 use std::collections::VecDeque;
 use std::fmt;
