@@ -383,6 +383,26 @@ fn stop_takes_effect_while_a_name_is_resolved() {
 }
 
 #[test]
+fn resolver_that_panics_fails_its_request_and_nothing_else() {
+    struct Broken;
+    impl Resolve for Broken {
+        fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+            panic!("as the test wants it");
+        }
+    }
+    let server = Server::new(OK);
+    let (broken, good) = ("http://broken.example/", leak(format!("http://127.0.0.1:{}/", server.port)));
+    let http = HttpPolicy { rules: vec![rule(broken), rule(good)], resolver: Some(Arc::new(Broken)) };
+    let options = SandboxOptions { http, ..SandboxOptions::default() };
+    let said = replies(vec![send(7, broken), send(8, good)], options);
+    let expected = [
+        format!("error 7 protocol: GET {broken}: the client of the host failed"),
+        format!("head 8 200 {good}"),
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn limit_of_http_that_cannot_take_effect_is_refused() {
     let limits = Limits { http_time: Duration::ZERO, ..Limits::default() };
     let error = limits.check().expect_err("no time at all");

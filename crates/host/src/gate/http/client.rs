@@ -137,8 +137,9 @@ impl Client {
         std::thread::Builder::new()
             .name("hypercell-http".into())
             .spawn(move || {
-                for_thread.run(&agent_of_thread, outgoing);
-                drop(slot);
+                let _slot = slot;
+                let ending = Ending(&for_thread);
+                ending.0.run(&agent_of_thread, outgoing);
             })
             .map_err(|error| {
                 Failure::new(FailureKind::Limit, format!("no thread for the request: {error}"))
@@ -260,6 +261,21 @@ impl Shared {
     fn tell(&self, change: impl FnOnce(&mut State)) {
         change(&mut lock(&self.state));
         (self.wake)();
+    }
+}
+
+/// Sees to it that nobody waits for a thread that is gone, also if it panics.
+struct Ending<'a>(&'a Shared);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.tell(|state| {
+            let failure = || Failure::protocol("the client of the host failed".into());
+            if state.end.is_none() {
+                state.end = Some(Err(failure()));
+                state.head.get_or_insert_with(|| Err(failure()));
+            }
+        });
     }
 }
 
