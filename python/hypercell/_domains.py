@@ -48,6 +48,7 @@ class Domain:
     def __post_init__(self) -> None:
         if not isinstance(self.pattern, str):
             raise PolicyError(f"a domain must be a str, got {type(self.pattern).__name__}")
+        _check_text(self.pattern, self.pattern)
         methods = (self.methods,) if isinstance(self.methods, str) else self.methods
         if methods is not None:
             if not isinstance(methods, Iterable):
@@ -58,6 +59,7 @@ class Domain:
             for method in methods:
                 if not isinstance(method, str):
                     raise PolicyError(f"domain {self.pattern!r}: a method must be a str, got {method!r}")
+                _check_text(self.pattern, method)
         object.__setattr__(self, "methods", methods)
         if not isinstance(self.headers, Mapping):
             raise PolicyError(
@@ -66,6 +68,7 @@ class Domain:
         for name, value in self.headers.items():
             if not isinstance(name, str) or not isinstance(value, str):
                 raise PolicyError(f"domain {self.pattern!r}: names and values of headers must be str")
+            _check_text(self.pattern, name)
         object.__setattr__(self, "headers", dict(self.headers))
         if not isinstance(self.allow_private, bool):
             raise PolicyError(
@@ -132,6 +135,13 @@ def native_domains(rules: Iterable[Domain]) -> list[Native]:
         )
         for rule in rules
     ]
+
+
+def _check_text(pattern: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PolicyError(f"domain {pattern!r}: {text!r} holds a lone surrogate") from None
 
 
 def _encoded(rule: Domain, name: str, value: str) -> bytes:

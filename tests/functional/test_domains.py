@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import hypercell
 from http_servers import TestServer
@@ -97,7 +99,8 @@ def test_name_of_this_machine_is_private_unless_the_rule_allows_it(why):
     try:
         kind, text = why(url, url)
         assert kind == "PermissionError"
-        assert text.startswith(f"{name.lower()} leads to ")
+        assert text.startswith(f"{name.lower()} leads to a")
+        assert address not in text
         assert text.endswith(f', which the rule "{url}" does not allow')
         assert server.asked == []
         assert why(url, Domain(url, allow_private=True)) == "allowed"
@@ -340,6 +343,8 @@ def test_rule_that_cannot_be_is_refused(make_sandbox, domains, message):
     [
         ({"headers": {"X": "a\nb"}}, 'the domain "a" sets a bad header "X"'),
         ({"headers": {"X": "\u20ac"}}, "domain 'a': the value of 'X' is not Latin-1"),
+        ({"headers": {"X\udc80": "a"}}, "domain 'a': 'X\\udc80' holds a lone surrogate"),
+        ({"methods": "G\udc80"}, "domain 'a': 'G\\udc80' holds a lone surrogate"),
         ({"headers": {"X": 5}}, "domain 'a': names and values of headers must be str"),
         (
             {"headers": {"Host": "b"}},
@@ -361,6 +366,39 @@ def test_file_of_certificates_that_is_missing_is_refused(make_sandbox, tmp_path)
     with pytest.raises(hypercell.PolicyError) as caught:
         make_sandbox(domains=[Domain("a", ca_file=tmp_path / "none.pem")])
     assert str(caught.value).startswith("domain 'a': ca_file cannot be read: [Errno 2]")
+
+
+PIECES = [
+    "https://",
+    "http://",
+    "a.example",
+    "*.",
+    "127.0.0.1",
+    "[::1]",
+    ":",
+    "80",
+    "/",
+    "..",
+    "%2e",
+    "@",
+    "\\",
+    "?",
+    "ü",
+    "\x00",
+    "�",
+]
+
+
+@pytest.mark.usefixtures("hypercell_with_image")
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(max_size=30), st.lists(st.sampled_from(PIECES), max_size=6).map("".join)))
+def test_any_text_is_a_rule_or_an_error_that_names_it(pattern):
+    error = None
+    try:
+        hypercell.Sandbox(domains=[pattern]).close()
+    except hypercell.PolicyError as raised:
+        error = str(raised)
+    assert error is None or error.startswith(("the domain ", "domain "))
 
 
 def test_domain_does_not_change_and_compares_by_value():

@@ -135,6 +135,43 @@ def test_cancel_takes_effect_at_once_while_a_server_hangs(box_with, http_server,
     assert box.run("1").value == 1
 
 
+@pytest.mark.usefixtures("hypercell_with_image")
+def test_cancelled_task_ends_its_request(http_server):
+    import asyncio
+
+    async def main():
+        async with hypercell.AsyncSandbox(domains=[http_server.url]) as box:
+            await box.run("1")
+            before = time.monotonic()
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(
+                    box.run(PRELUDE + "http.get(url)", inputs={"url": http_server.url + "/hang"}), 0.3
+                )
+            took = time.monotonic() - before
+            return took, (await box.run("1")).value
+
+    took, value = asyncio.run(main())
+    assert took < 0.3 + 0.15
+    assert value == 1
+
+
+def test_other_threads_run_while_a_request_waits(box_with, http_server):
+    counted = []
+
+    def count():
+        until = time.monotonic() + 0.4
+        while time.monotonic() < until:
+            counted.append(1)
+
+    box = box_with(http_time_s=0.5)
+    thread = threading.Thread(target=count)
+    thread.start()
+    code = "try: http.get(url + '/hang')\nexcept TimeoutError: pass"
+    box.run(PRELUDE + code, inputs={"url": http_server.url})
+    thread.join()
+    assert len(counted) > 10_000
+
+
 def test_threads_of_requests_that_were_left_behind_end(box_with, http_server):
     def of_requests():
         names = []

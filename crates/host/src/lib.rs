@@ -7,7 +7,7 @@
 //! 5. `dispatch` is one `match` from each frame to the gate that decides it (`gate`, `output`); the `audit` log hears of
 //!    each decision.
 //! 6. A tool call goes to the caller as [`Step::ToolCall`], and [`Sandbox::resume`] goes on at 3 with the result.
-//!    Output and sleeps go on at 3 by themselves.
+//!    Output, sleeps and requests of HTTP go on at 3 by themselves.
 //! 7. `RunDone` becomes [`Step::Done`]. A limit, a stop, a crash or a broken rule becomes an [`Error`], by who is at
 //!    fault, and the VM is dropped.
 //!

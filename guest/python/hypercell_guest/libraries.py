@@ -104,22 +104,20 @@ def _urllib3_connection(module):
         self.is_verified, self.proxy_is_verified = True, None
         self._has_connected_to_proxy = False
 
-    def is_connected(self):
-        """Whether another request may follow."""
-        return self.sock is not None and not getattr(self.sock, "is_over", False)
-
     module.HTTPConnection._new_conn = new_plain
-    module.HTTPConnection.is_connected = property(is_connected)
     module.HTTPSConnection.connect = connect_tls
 
 
-def _urllib3_util_connection(module):
-    def is_connection_dropped(connection):
-        """Whether another request must have another connection."""
-        socket = getattr(connection, "sock", None)
-        return socket is None or getattr(socket, "is_over", True)
+def _urllib3_wait(module):
+    """An idle connection that can be read from is one that urllib3 gives up."""
+    from hypercell_guest.wire import HttpSocket
 
-    module.is_connection_dropped = is_connection_dropped
+    wait = module.wait_for_read
+
+    def wait_for_read(sock, timeout=None):
+        return sock.is_over if isinstance(sock, HttpSocket) else wait(sock, timeout)
+
+    module.wait_for_read = wait_for_read
 
 
 def _httpcore(module):
@@ -204,6 +202,6 @@ _PATCHES = {
     "socket": _socket,
     "http.client": _http_client,
     "urllib3.connection": _urllib3_connection,
-    "urllib3.util.connection": _urllib3_util_connection,
+    "urllib3.util.wait": _urllib3_wait,
     "httpcore": _httpcore,
 }

@@ -84,7 +84,7 @@ pub struct HttpBody<'a> {
     pub end: bool,
 }
 
-/// Why there is no response, or no more of it. The id is free again.
+/// Why there is no response, or no more of it. The exchange is over, unless the frame only came at the wrong time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpError<'a> {
     /// That of HttpSend.

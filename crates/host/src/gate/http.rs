@@ -67,7 +67,10 @@ impl Network {
 #[error("{message}")]
 pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
+    /// What the guest is told.
     pub(crate) message: String,
+    /// What the audit log is told instead, where the guest need not know as much.
+    pub(crate) detail: Option<String>,
 }
 
 /// The words that `docs/abi.md` lists.
@@ -104,7 +107,7 @@ impl FailureKind {
 
 impl Failure {
     fn new(kind: FailureKind, message: String) -> Self {
-        Self { kind, message }
+        Self { kind, message, detail: None }
     }
 
     fn denied(message: String) -> Self {
@@ -520,7 +523,7 @@ fn record_allowed(audit: &AuditLog, run: u64, number: u64, request: &Request, ru
 /// Notes that nothing comes of a request, and tells the guest.
 fn denied_or_failed(context: Context<'_>, number: u64, request: &Request, failure: Failure) -> HttpReply {
     let (run, method, url) = (context.run, request.method.as_str(), request.target.as_str());
-    let reason = failure.message.as_str();
+    let reason = failure.detail.as_deref().unwrap_or(&failure.message);
     context.audit.record(&match failure.kind {
         FailureKind::Denied => AuditEvent::HttpDenied { run, request: number, method, url, reason },
         kind => AuditEvent::HttpFailed { run, request: number, kind: kind.name(), reason },

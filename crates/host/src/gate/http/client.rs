@@ -1,12 +1,15 @@
 //! One request and its response on the network, on a thread of its own: the only code that opens sockets.
 //!
 //! The thread hands the head over, and then the body through a buffer. Whoever waits for it may leave at any time: the
-//! connection is shut down then, and the thread ends, at the latest when the name server gives up.
+//! connection is shut down then, and the thread ends, at the latest when the name server answers or the attempt to connect
+//! has taken its time.
 //!
 //! Guarantees: connections go where `resolve` allows and through no proxy; certificates are verified; redirects are not
-//! followed; sandbox and process have a bounded number of these threads, each with a bounded buffer. Never: decides about a request.
+//! followed; sandbox and process have a bounded number of these threads, each with a bounded buffer. Never: decides about
+//! a request.
 //!
 //! Before: `http`. After: ureq, which speaks HTTP, and rustls.
+#![expect(clippy::disallowed_methods, reason = "requests are made here and nowhere else")]
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -134,8 +137,9 @@ impl Client {
         std::thread::Builder::new()
             .name("hypercell-http".into())
             .spawn(move || {
-                for_thread.run(&agent_of_thread, outgoing);
-                drop(slot);
+                let _slot = slot;
+                let ending = Ending(&for_thread);
+                ending.0.run(&agent_of_thread, outgoing);
             })
             .map_err(|error| {
                 Failure::new(FailureKind::Limit, format!("no thread for the request: {error}"))
@@ -257,6 +261,21 @@ impl Shared {
     fn tell(&self, change: impl FnOnce(&mut State)) {
         change(&mut lock(&self.state));
         (self.wake)();
+    }
+}
+
+/// Sees to it that nobody waits for a thread that is gone, also if it panics.
+struct Ending<'a>(&'a Shared);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.tell(|state| {
+            let failure = || Failure::protocol("the client of the host failed".into());
+            if state.end.is_none() {
+                state.end = Some(Err(failure()));
+                state.head.get_or_insert_with(|| Err(failure()));
+            }
+        });
     }
 }
 

@@ -17,6 +17,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 use url::Host;
 
+use super::address::AddressClass;
 use super::rule::HttpRule;
 use super::{Failure, FailureKind};
 
@@ -69,12 +70,17 @@ impl Checked {
             return Err(Failure::new(FailureKind::Dns, format!("the name {} has no address", self.host)));
         }
         if let Some(address) = addresses.iter().find(|&&address| !self.rule.allows_address(address)) {
-            let class = super::address::AddressClass::of(*address);
-            return Err(Failure::denied(format!(
-                "{} leads to {address}, {class}, which the rule {:?} does not allow",
-                self.host,
-                self.rule.pattern()
-            )));
+            let class = AddressClass::of(*address);
+            let why = |to: String| {
+                format!(
+                    "{} leads to {to}, which the rule {:?} does not allow",
+                    self.host,
+                    self.rule.pattern()
+                )
+            };
+            // What names lead to inside is for the operator alone.
+            let detail = Some(why(format!("{address}, {class}")));
+            return Err(Failure { detail, ..Failure::denied(why(class.to_string())) });
         }
         let pinned = addresses.into_iter().take(MAX_ADDRESSES);
         Ok(pinned.map(|address| SocketAddr::new(address, self.port)).collect())
@@ -143,7 +149,8 @@ mod tests {
     #[test]
     fn one_private_answer_among_public_ones_refuses_the_name() {
         let refused = addresses("a.example", "https://a.example/", &["1.1.1.1", "10.0.0.1"], false);
-        let message = "a.example leads to 10.0.0.1, an address of a private network, which the rule \"a.example\" does not allow";
+        let message =
+            "a.example leads to an address of a private network, which the rule \"a.example\" does not allow";
         assert_eq!(refused, Err(message.into()));
     }
 
