@@ -122,6 +122,7 @@ def _urllib3_wait(module):
 
 def _httpcore(module):
     """Replaces the streams of both of httpcore's worlds. In the async one a request holds up the event loop."""
+
     class Stream(module.NetworkStream):
         def __init__(self, host, port):
             self._socket = _http_socket(host, port, is_tls=False)
