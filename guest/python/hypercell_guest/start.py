@@ -31,7 +31,7 @@ def main(open_device=None):
 
 
 def _forget_package():
-    """Drops all that this package made, but for what runs here. Returns the names of its modules, to load them again."""
+    """Drops all that this package made, but for what runs here; returns the names of its modules, to load again."""
     names = [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]
     for name in [*names, "__main__"]:
         sys.modules.pop(name, None)
