@@ -13,6 +13,7 @@ from ._async import AsyncSandbox
 from ._errors import (
     CodeLimitError,
     CodeTypeError,
+    FileLimitError,
     GuestCodeError,
     GuestCrashError,
     HypercellError,
@@ -33,8 +34,9 @@ from ._errors import (
 )
 from ._image import Image
 from ._limits import Limits
+from ._mounts import Mount
 from ._pool import Pool, PoolStats
-from ._result import GuestError, RunResult, Usage
+from ._result import File, GuestError, RunResult, Usage
 from ._sandbox import Sandbox
 from ._tools import Tool
 from ._version import __version__
@@ -43,6 +45,8 @@ __all__ = [
     "AsyncSandbox",
     "CodeLimitError",
     "CodeTypeError",
+    "File",
+    "FileLimitError",
     "GuestCodeError",
     "GuestCrashError",
     "GuestError",
@@ -52,6 +56,7 @@ __all__ = [
     "LimitError",
     "Limits",
     "MemoryLimitError",
+    "Mount",
     "OutputLimitError",
     "PolicyError",
     "Pool",

@@ -10,6 +10,7 @@ Before: the caller. After: `_sandbox`, on other threads.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ._errors import SandboxBusyError, SandboxClosedError
 from ._image import Image
 from ._limits import Limits
+from ._mounts import Mounts, check_output_dir, collect_mounts
 from ._pool import Pool
 from ._result import RunResult
 from ._sandbox import CALLER_LEFT, GRACE_S, TIME_IS_OVER, Sandbox, check_options, checked_inputs
@@ -49,6 +51,7 @@ class AsyncSandbox:
         keep_state: Whether globals stay from run to run, until `reset()`.
         prepared, pool: As for `Sandbox`.
         on_audit: Called with a dict for each decision, on a thread of the sandbox.
+        mounts, output_dir: As for `Sandbox`. Directories are opened by the first run or `async with`.
 
     Raises:
         PolicyError: A tool or an option cannot be.
@@ -64,9 +67,14 @@ class AsyncSandbox:
         prepared: int | None = None,
         pool: Pool | None = None,
         on_audit: Callable[[dict[str, Any]], None] | None = None,
+        mounts: Mounts = (),
+        output_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         check_options(limits, image, keep_state, prepared, pool, on_audit)
         collected = collect_tools(tools)
+        mounts = list(mounts)
+        collect_mounts(mounts)
+        check_output_dir(output_dir)
         self._names = list(collected)
         self._limits = limits if limits is not None else Limits()
         self._make = functools.partial(
@@ -78,6 +86,8 @@ class AsyncSandbox:
             prepared=prepared,
             pool=pool,
             on_audit=on_audit,
+            mounts=mounts,
+            output_dir=output_dir,
         )
         self._box: Sandbox | None = None
         self._opening: Future[Sandbox] | None = None

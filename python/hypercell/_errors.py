@@ -14,6 +14,7 @@ HypercellError
 │   ├── MemoryLimitError
 │   ├── OutputLimitError
 │   ├── ToolLimitError
+│   ├── FileLimitError                  files of mounts or of /output: bytes, number, open at once
 │   └── CodeLimitError (PolicyError)    the code is too long; nothing ran
 ├── RunCancelledError                   the run was cancelled
 ├── GuestCrashError                     the program killed its interpreter or VM
@@ -84,7 +85,7 @@ class LimitError(HypercellError):
         limit: Name of the limit, such as `"wall_time_s"`.
         used: What the run used or asked for, in `unit`.
         maximum: What was allowed, in `unit`.
-        unit: `"s"`, `"bytes"` or `"calls"`.
+        unit: `"s"`, `"bytes"`, `"calls"` or `"files"`.
         result: Output and usage until the limit, or `None` where nothing ran.
     """
 
@@ -121,6 +122,13 @@ class OutputLimitError(LimitError):
 
 class ToolLimitError(LimitError):
     """The run called tools more often than `Limits.tool_calls`."""
+
+
+class FileLimitError(LimitError):
+    """The run passed a limit of `Limits` on files of mounts or of `/output`.
+
+    Files of `/output` that were whole by then are in `result.files`.
+    """
 
 
 class CodeLimitError(LimitError, PolicyError):

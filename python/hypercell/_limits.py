@@ -18,6 +18,13 @@ _RANGES = {
     "tool_result_bytes": (1, 16 * MIB),
     "result_bytes": (1, 16 * MIB),
     "code_bytes": (1, MIB),
+    "file_read_bytes": (0, 1 << 50),
+    "file_write_bytes": (0, 1 << 50),
+    "open_files": (0, 1024),
+    "file_count": (0, 1 << 40),
+    "output_file_bytes": (0, 1 << 30),
+    "output_total_bytes": (0, 1 << 30),
+    "output_file_count": (0, 100_000),
 }
 
 
@@ -35,6 +42,13 @@ class Limits:
         tool_result_bytes: Encoded result of one call, in bytes.
         result_bytes: Encoded result of the run, in bytes.
         code_bytes: The code, in bytes of UTF-8.
+        file_read_bytes: Bytes read from mounts.
+        file_write_bytes: Bytes written to mounts; what a file grows by without being written counts too.
+        open_files: Files and directories of mounts that are open at once.
+        file_count: Files and directories made in mounts.
+        output_file_bytes: Each file of /output, in bytes.
+        output_total_bytes: All files of /output together, in bytes.
+        output_file_count: Files in /output.
 
     Raises:
         PolicyError: A value is not a number or out of range.
@@ -48,6 +62,13 @@ class Limits:
     tool_result_bytes: int = 16 * MIB
     result_bytes: int = 16 * MIB
     code_bytes: int = MIB
+    file_read_bytes: int = 16 << 30
+    file_write_bytes: int = 1 << 30
+    open_files: int = 256
+    file_count: int = 10_000
+    output_file_bytes: int = 32 * MIB
+    output_total_bytes: int = 64 * MIB
+    output_file_count: int = 1000
 
     def __post_init__(self) -> None:
         wall = self.wall_time_s

@@ -43,6 +43,13 @@ class _Usage(TypedDict):
     memory_peak_bytes: int
     page_faults: int
     syscalls: int
+    file_read_bytes: int
+    file_write_bytes: int
+    open_files: int
+    file_count: int
+    output_file_bytes: int
+    output_total_bytes: int
+    output_file_count: int
 
 @final
 class Image:
@@ -142,6 +149,10 @@ class Done:
         """Standard error."""
 
     @property
+    def files(self) -> list[tuple[bytes, int, bytes | None]]:
+        """Path, size and contents of each file of /output; no contents where a directory has them."""
+
+    @property
     def usage(self) -> _Usage:
         """What the run used."""
 
@@ -227,6 +238,15 @@ class Sandbox:
         tool_result_bytes: int,
         result_bytes: int,
         code_bytes: int,
+        file_read_bytes: int,
+        file_write_bytes: int,
+        open_files: int,
+        file_count: int,
+        output_file_bytes: int,
+        output_total_bytes: int,
+        output_file_count: int,
+        mounts: list[tuple[str, str, bool, int | None]] = [],
+        output_dir: str | None = None,
         audit: Callable[[dict[str, Any]], object] | None = None,
     ) -> Sandbox:
         """Makes a sandbox; its first VM is started by the first run.
@@ -244,10 +264,19 @@ class Sandbox:
             tool_result_bytes: Encoded result of one call, in bytes.
             result_bytes: Encoded result of a run, in bytes.
             code_bytes: UTF-8 of the code, in bytes.
+            file_read_bytes: Read from mounts, in bytes.
+            file_write_bytes: Written to mounts, in bytes.
+            open_files: Files of mounts open at once.
+            file_count: Files made in mounts.
+            output_file_bytes: Each file of /output, in bytes.
+            output_total_bytes: All files of /output, in bytes.
+            output_file_count: Files of /output.
+            mounts: Host path, guest path, whether it may be written, and bytes it may grow by, of each mount.
+            output_dir: Directory for files of /output.
             audit: Hears of each decision, on whichever thread makes it; what it raises is reported, not raised.
 
         Raises:
-            PolicyError: A limit or a tool cannot be.
+            PolicyError: A limit, a tool, a mount or the directory for output cannot be.
             SandboxUnavailableError: This machine cannot start micro-VMs.
         """
 

@@ -37,6 +37,7 @@ from ._errors import (
 )
 from ._image import Image, default_image, native
 from ._limits import Limits
+from ._mounts import Mounts, check_output_dir, collect_mounts
 from ._pool import Pool, default_pool
 from ._result import RunResult, result_of
 from ._tools import Tool, Tools, collect_tools
@@ -80,10 +81,14 @@ class Sandbox:
         prepared: VMs kept ready for this sandbox alone. 0 makes a VM when a run needs it, and restores it at the next
             run. Unless given, all sandboxes on an image share one pool of the process.
         pool: The pool to take VMs from; its image is the sandbox's.
-        on_audit: Called with a dict for each decision: runs, tool calls allowed and denied.
+        on_audit: Called with a dict for each decision: runs, tool calls and files allowed and denied.
+        mounts: Directories of the host that submitted code may use: a path, which is the same in the guest, a pair of
+            host and guest path, or a `Mount`. Read-only unless that says otherwise.
+        output_dir: Directory that gets the files of `/output`, in place of those of the same names; without it they are
+            in `RunResult.files` with their contents.
 
     Raises:
-        PolicyError: A tool or an option cannot be.
+        PolicyError: A tool or an option cannot be, or a directory cannot be opened.
         SandboxUnavailableError: This machine cannot start micro-VMs; the message says what to do.
         ImageError: The image of this interpreter cannot be made.
     """
@@ -98,6 +103,8 @@ class Sandbox:
         prepared: int | None = None,
         pool: Pool | None = None,
         on_audit: Callable[[dict[str, Any]], None] | None = None,
+        mounts: Mounts = (),
+        output_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         check_options(limits, image, keep_state, prepared, pool, on_audit)
         self._tools: dict[str, Tool] = collect_tools(tools)
@@ -119,6 +126,8 @@ class Sandbox:
             "tools": [(tool.name, tool.description) for tool in self._tools.values()],
             "keep_state": self._keep_state,
             "audit": on_audit,
+            "mounts": collect_mounts(mounts),
+            "output_dir": check_output_dir(output_dir),
             **{name: getattr(self._limits, name) for name in self._limits.__dataclass_fields__},
         }
         self._image = image

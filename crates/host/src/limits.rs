@@ -17,6 +17,12 @@ pub const MIN_MEMORY_BYTES: u64 = 16 << 20;
 pub const MAX_MEMORY_BYTES: u64 = 64 << 30;
 /// Longest wall-time limit: a year. Without a limit, say `None`.
 pub const MAX_WALL_TIME: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Most files of mounts that a run may have open at once: the guest has as many descriptors.
+pub(crate) const MAX_OPEN_FILES: u64 = 1024;
+/// Most bytes of files in /output: they are held in memory.
+pub(crate) const MAX_OUTPUT_FILES_BYTES: u64 = 1 << 30;
+/// Most files in /output.
+pub(crate) const MAX_OUTPUT_FILES: u64 = 100_000;
 /// Bytes of a page of guest memory.
 pub(crate) const PAGE_BYTES: u64 = 4096;
 /// Longest documentation of a tool that is sent to the guest.
@@ -41,11 +47,26 @@ pub struct Limits {
     pub result_bytes: u64,
     /// UTF-8 bytes of the code.
     pub code_bytes: u64,
+    /// Bytes read from mounts.
+    pub file_read_bytes: u64,
+    /// Bytes written to mounts; what a file grows by without being written counts too.
+    pub file_write_bytes: u64,
+    /// Files and directories of mounts open at once.
+    pub open_files: u64,
+    /// Files and directories made in mounts.
+    pub file_count: u64,
+    /// One file of /output.
+    pub output_file_bytes: u64,
+    /// All files of /output together.
+    pub output_total_bytes: u64,
+    /// Number of files in /output.
+    pub output_file_count: u64,
 }
 
 impl Default for Limits {
     /// 30 seconds, 128 MiB of memory, 1 MiB of output, 1000 tool calls with 1 MiB of arguments and 16 MiB of result
-    /// each, 16 MiB of result, 1 MiB of code.
+    /// each, 16 MiB of result, 1 MiB of code; from mounts 16 GiB read, 1 GiB written, 256 files open at once, 10,000 made;
+    /// 1000 files in /output of 32 MiB each and 64 MiB together.
     fn default() -> Self {
         Self {
             wall_time: Some(Duration::from_secs(30)),
@@ -56,6 +77,13 @@ impl Default for Limits {
             tool_result_bytes: MAX_VALUE_BYTES as u64,
             result_bytes: MAX_VALUE_BYTES as u64,
             code_bytes: MAX_CODE_BYTES as u64,
+            file_read_bytes: 16 << 30,
+            file_write_bytes: 1 << 30,
+            open_files: 256,
+            file_count: 10_000,
+            output_file_bytes: 32 << 20,
+            output_total_bytes: 64 << 20,
+            output_file_count: 1000,
         }
     }
 }
@@ -76,6 +104,13 @@ impl Limits {
             ("tool_result_bytes", self.tool_result_bytes, 1, value_max),
             ("result_bytes", self.result_bytes, 1, value_max),
             ("code_bytes", self.code_bytes, 1, MAX_CODE_BYTES as u64),
+            ("file_read_bytes", self.file_read_bytes, 0, u64::MAX),
+            ("file_write_bytes", self.file_write_bytes, 0, u64::MAX),
+            ("open_files", self.open_files, 0, MAX_OPEN_FILES),
+            ("file_count", self.file_count, 0, u64::MAX),
+            ("output_file_bytes", self.output_file_bytes, 0, MAX_OUTPUT_FILES_BYTES),
+            ("output_total_bytes", self.output_total_bytes, 0, MAX_OUTPUT_FILES_BYTES),
+            ("output_file_count", self.output_file_count, 0, MAX_OUTPUT_FILES),
         ];
         for (limit, value, min, max) in ranges {
             if value < min || value > max {

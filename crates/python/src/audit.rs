@@ -5,6 +5,8 @@
 //!
 //! Before: the host's audit log. After: the hook.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hypercell_host::abi::message::OutputStream;
@@ -88,6 +90,23 @@ fn to_dict<'py>(py: Python<'py>, event: &AuditEvent<'_>) -> PyResult<Bound<'py, 
             start(&dict, "output_allowed", run)?;
             dict.set_item("stream", if stream == OutputStream::Stdout { "stdout" } else { "stderr" })?;
             dict.set_item("len_bytes", len_bytes)?;
+        }
+        AuditEvent::FileAllowed { run, operation, mount, path } => {
+            start(&dict, "file_allowed", run)?;
+            dict.set_item("operation", operation)?;
+            dict.set_item("mount", mount)?;
+            dict.set_item("path", OsStr::from_bytes(path))?;
+        }
+        AuditEvent::FileDenied { run, operation, mount, path, reason } => {
+            start(&dict, "file_denied", run)?;
+            dict.set_item("operation", operation)?;
+            dict.set_item("mount", mount)?;
+            dict.set_item("path", OsStr::from_bytes(path))?;
+            dict.set_item("reason", reason.name())?;
+        }
+        AuditEvent::ArtifactAllowed { run, path } => {
+            start(&dict, "artifact_allowed", run)?;
+            dict.set_item("path", OsStr::from_bytes(path))?;
         }
         AuditEvent::LimitReached { run, error } => {
             start(&dict, "limit_reached", run)?;

@@ -81,6 +81,13 @@ fn class_of_limit(limit: LimitKind) -> &'static str {
         LimitKind::Memory => "MemoryLimitError",
         LimitKind::Output => "OutputLimitError",
         LimitKind::ToolCalls => "ToolLimitError",
+        LimitKind::FileRead
+        | LimitKind::FileWrite
+        | LimitKind::OpenFiles
+        | LimitKind::FileCount
+        | LimitKind::OutputFile
+        | LimitKind::OutputTotal
+        | LimitKind::OutputFileCount => "FileLimitError",
         _ => "LimitError",
     }
 }

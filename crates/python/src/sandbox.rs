@@ -6,6 +6,7 @@
 //!
 //! Before: `python/hypercell/_sandbox.py`. After: `hypercell_host::Sandbox`.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
@@ -13,10 +14,11 @@ use std::time::Duration;
 use hypercell_host::abi::{NamedValues, RawValue};
 use hypercell_host::error::{ProtocolError, UsageError};
 use hypercell_host::{
-    Control, Error, Limits, Report, RunSpec, SandboxOptions, StateMode, Step, ToolCaller, ToolInfo, ToolReply,
+    Control, Error, Limits, MountInfo, Report, RunSpec, SandboxOptions, StateMode, Step, ToolCaller,
+    ToolInfo, ToolReply,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::audit::Hook;
 use crate::caller::{Caller, Raised};
@@ -59,6 +61,8 @@ pub(crate) struct Done {
     stdout: String,
     /// Standard error.
     stderr: String,
+    /// Path, size and contents of each file of /output; no contents where a directory has them.
+    files: Py<PyList>,
     /// What the run used.
     usage: Py<PyDict>,
     /// System calls that the guest kernel does not have, and how often they were tried.
@@ -70,7 +74,8 @@ impl Sandbox {
     #[new]
     #[pyo3(signature = (
         image, *, pool=None, tools, keep_state, wall_time_s, memory_bytes, output_bytes, tool_calls, tool_argument_bytes,
-        tool_result_bytes, result_bytes, code_bytes, audit=None
+        tool_result_bytes, result_bytes, code_bytes, file_read_bytes, file_write_bytes, open_files, file_count,
+        output_file_bytes, output_total_bytes, output_file_count, mounts=vec![], output_dir=None, audit=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn new(
@@ -87,6 +92,15 @@ impl Sandbox {
         tool_result_bytes: u64,
         result_bytes: u64,
         code_bytes: u64,
+        file_read_bytes: u64,
+        file_write_bytes: u64,
+        open_files: u64,
+        file_count: u64,
+        output_file_bytes: u64,
+        output_total_bytes: u64,
+        output_file_count: u64,
+        mounts: Vec<(PathBuf, PathBuf, bool, Option<u64>)>,
+        output_dir: Option<PathBuf>,
         audit: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let hook = Hook::new(audit);
@@ -102,7 +116,24 @@ impl Sandbox {
                 tool_result_bytes,
                 result_bytes,
                 code_bytes,
+                file_read_bytes,
+                file_write_bytes,
+                open_files,
+                file_count,
+                output_file_bytes,
+                output_total_bytes,
+                output_file_count,
             },
+            mounts: mounts
+                .into_iter()
+                .map(|(host, guest, is_writable, max_bytes)| MountInfo {
+                    host,
+                    guest,
+                    is_writable,
+                    max_bytes,
+                })
+                .collect(),
+            output_dir,
             audit: hook.log(py),
         };
         let (image, pool) = (image.share(), pool.map(Pool::share));
@@ -301,13 +332,26 @@ impl Done {
         usage.set_item("memory_peak_bytes", used.memory_peak_bytes)?;
         usage.set_item("page_faults", used.page_faults)?;
         usage.set_item("syscalls", used.syscalls)?;
+        usage.set_item("file_read_bytes", used.files.read_bytes)?;
+        usage.set_item("file_write_bytes", used.files.write_bytes)?;
+        usage.set_item("open_files", used.files.open)?;
+        usage.set_item("file_count", used.files.count)?;
+        usage.set_item("output_file_bytes", used.output_files.largest_bytes)?;
+        usage.set_item("output_total_bytes", used.output_files.total_bytes)?;
+        usage.set_item("output_file_count", used.output_files.count)?;
+        let files = PyList::empty(py);
+        for file in report.files {
+            let data = file.data.as_ref().map(|data| PyBytes::new(py, data));
+            files.append((PyBytes::new(py, &file.path), file.size, data))?;
+        }
+        let files = files.unbind();
         let unsupported = PyDict::new(py);
         for (name, count) in report.unsupported_syscalls {
             unsupported.set_item(name, count)?;
         }
         let (stdout, stderr) = (report.stdout, report.stderr);
         let (usage, unsupported_syscalls) = (usage.unbind(), unsupported.unbind());
-        Ok(Self { value, error, exit_code, stdout, stderr, usage, unsupported_syscalls })
+        Ok(Self { value, error, exit_code, stdout, stderr, files, usage, unsupported_syscalls })
     }
 }
 
