@@ -14,6 +14,7 @@ from ._domains import Domain
 from ._errors import (
     CodeLimitError,
     CodeTypeError,
+    FileLimitError,
     GuestCodeError,
     GuestCrashError,
     HypercellError,
@@ -36,8 +37,9 @@ from ._errors import (
 )
 from ._image import Image
 from ._limits import Limits
+from ._mounts import Mount
 from ._pool import Pool, PoolStats
-from ._result import GuestError, OutputEvent, PendingCall, RunResult, Usage
+from ._result import File, GuestError, OutputEvent, PendingCall, RunResult, Usage
 from ._sandbox import Sandbox
 from ._snapshot import Snapshot
 from ._stream import RunStream
@@ -49,6 +51,8 @@ __all__ = [
     "CodeLimitError",
     "CodeTypeError",
     "Domain",
+    "File",
+    "FileLimitError",
     "GuestCodeError",
     "GuestCrashError",
     "GuestError",
@@ -58,6 +62,7 @@ __all__ = [
     "LimitError",
     "Limits",
     "MemoryLimitError",
+    "Mount",
     "NetworkLimitError",
     "OutputEvent",
     "OutputLimitError",

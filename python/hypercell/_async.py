@@ -10,6 +10,7 @@ Before: the caller. After: `_sandbox`, on other threads.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ from ._drive import OnOutput
 from ._errors import PolicyError, SandboxBusyError, SandboxClosedError
 from ._image import Image
 from ._limits import Limits
+from ._mounts import Mounts, check_output_dir, collect_mounts
 from ._pool import Pool
 from ._result import PendingCall, RunResult
 from ._sandbox import CALLER_LEFT, GRACE_S, TIME_IS_OVER, Sandbox
@@ -55,6 +57,7 @@ class AsyncSandbox:
         keep_state: Whether globals stay from run to run, until `reset()`.
         prepared, pool, pause_on: As for `Sandbox`.
         on_audit: Called with a dict for each decision, on a thread of the sandbox.
+        mounts, output_dir: As for `Sandbox`. Directories are opened by the first run or `async with`.
 
     Raises:
         PolicyError: A tool, a domain or an option cannot be.
@@ -72,9 +75,14 @@ class AsyncSandbox:
         pool: Pool | None = None,
         pause_on: Iterable[str] = (),
         on_audit: Callable[[dict[str, Any]], None] | None = None,
+        mounts: Mounts = (),
+        output_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         check_options(limits, image, keep_state, prepared, pool, on_audit)
         collected = collect_tools(tools)
+        mounts = list(mounts)
+        collect_mounts(mounts)
+        check_output_dir(output_dir)
         limits = limits if limits is not None else Limits()
         make = functools.partial(
             Sandbox,
@@ -87,6 +95,8 @@ class AsyncSandbox:
             pool=pool,
             pause_on=checked_pauses(pause_on, collected),
             on_audit=on_audit,
+            mounts=mounts,
+            output_dir=output_dir,
         )
         self._set_up(make, collected, limits, None)
 
@@ -103,6 +113,8 @@ class AsyncSandbox:
         pool: Pool | None = None,
         pause_on: Iterable[str] | None = None,
         on_audit: Callable[[dict[str, Any]], None] | None = None,
+        mounts: Mounts = (),
+        output_dir: str | os.PathLike[str] | None = None,
     ) -> AsyncSandbox:
         """Makes a sandbox that goes on from a snapshot, as `Sandbox.from_snapshot` does.
 
@@ -117,6 +129,8 @@ class AsyncSandbox:
             pool: The pool to take VMs from.
             pause_on: Names of tools at whose calls a run pauses.
             on_audit: Called with a dict for each decision, on a thread of the sandbox.
+            mounts: Directories of the host that submitted code may use.
+            output_dir: Directory that gets the files of `/output`.
 
         Raises:
             PolicyError: A tool or an option cannot be.
@@ -125,6 +139,9 @@ class AsyncSandbox:
             raise PolicyError(f"snapshot must be a Snapshot, got {type(snapshot).__name__}")
         check_options(limits, None, bool(keep_state), prepared, pool, on_audit)
         collected = collect_tools(tools)
+        mounts = list(mounts)
+        collect_mounts(mounts)
+        check_output_dir(output_dir)
         limits = limits if limits is not None else snapshot.limits
         make = functools.partial(
             Sandbox.from_snapshot,
@@ -136,6 +153,8 @@ class AsyncSandbox:
             prepared=prepared,
             pool=pool,
             pause_on=None if pause_on is None else checked_pauses(pause_on, collected),
+            mounts=list(mounts),
+            output_dir=output_dir,
             on_audit=on_audit,
         )
         box = cls.__new__(cls)

@@ -6,13 +6,16 @@ Before: `_sandbox`, `_async`. After: nothing.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ._domains import Domains, collect_domains, native_domains
 from ._drive import Reply
 from ._errors import CodeLimitError, CodeTypeError, PolicyError
 from ._image import Image
 from ._limits import Limits
+from ._mounts import Mounts, check_output_dir, collect_mounts
 from ._pool import Pool
 from ._tools import Tool
 
@@ -40,6 +43,25 @@ def check_options(
         raise PolicyError(f"pool must be a Pool, got {type(pool).__name__}")
     if pool is not None and (prepared is not None or image not in (None, pool.image)):
         raise PolicyError("pool brings its own image and prepared VMs; give it alone")
+
+
+def granted(
+    domains: Domains,
+    mounts: Mounts,
+    output_dir: str | os.PathLike[str] | None,
+    on_audit: Callable[[dict[str, Any]], None] | None,
+) -> dict[str, Any]:
+    """Returns what submitted code may reach, and who hears of it, as the native module takes it.
+
+    Raises:
+        PolicyError: One of them cannot be.
+    """
+    return {
+        "domains": native_domains(collect_domains(domains)),
+        "mounts": collect_mounts(mounts),
+        "output_dir": check_output_dir(output_dir),
+        "audit": on_audit,
+    }
 
 
 def check_on_output(on_output: object) -> None:

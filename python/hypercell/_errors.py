@@ -16,6 +16,7 @@ HypercellError
 │   ├── OutputLimitError
 │   ├── ToolLimitError
 │   ├── NetworkLimitError
+│   ├── FileLimitError                  files of mounts or of /output: bytes, number, open at once
 │   └── CodeLimitError (PolicyError)    the code is too long; nothing ran
 ├── RunCancelledError                   the run was cancelled
 ├── GuestCrashError                     the program killed its interpreter or VM
@@ -90,7 +91,7 @@ class LimitError(HypercellError):
         limit: Name of the limit, such as `"wall_time_s"`.
         used: What the run used or asked for, in `unit`.
         maximum: What was allowed, in `unit`.
-        unit: `"s"`, `"bytes"`, `"calls"` or `"requests"`.
+        unit: `"s"`, `"bytes"`, `"calls"`, `"requests"` or `"files"`.
         result: Output and usage until the limit, or `None` where nothing ran.
     """
 
@@ -131,6 +132,13 @@ class ToolLimitError(LimitError):
 
 class NetworkLimitError(LimitError):
     """The run made more HTTP requests than `Limits.http_requests`, or with more bytes than another limit allows."""
+
+
+class FileLimitError(LimitError):
+    """The run passed a limit of `Limits` on files of mounts or of `/output`.
+
+    Files of `/output` that were whole by then are in `result.files`.
+    """
 
 
 class CodeLimitError(LimitError, PolicyError):

@@ -21,6 +21,13 @@ _RANGES = {
     "http_requests": (0, 1 << 40),
     "http_request_bytes": (0, 1 << 30),
     "http_response_bytes": (0, 1 << 40),
+    "file_read_bytes": (0, 1 << 50),
+    "file_write_bytes": (0, 1 << 50),
+    "open_files": (0, 1024),
+    "file_count": (0, 1 << 40),
+    "output_file_bytes": (0, 1 << 30),
+    "output_total_bytes": (0, 1 << 30),
+    "output_file_count": (0, 100_000),
 }
 # Times, and whether there may be none.
 _TIMES = {"wall_time_s": True, "http_time_s": False}
@@ -46,6 +53,13 @@ class Limits:
         http_response_bytes: Headers and bodies of all HTTP responses together, as far as they are read, in bytes.
         http_time_s: Seconds of one HTTP exchange, from the resolution of the name to the last byte of the response.
             Beyond it the guest gets a TimeoutError.
+        file_read_bytes: Bytes read from mounts.
+        file_write_bytes: Bytes written to mounts; what a file grows by without being written counts too.
+        open_files: Files and directories of mounts that are open at once.
+        file_count: Files and directories made in mounts.
+        output_file_bytes: Each file of /output, in bytes.
+        output_total_bytes: All files of /output together, in bytes.
+        output_file_count: Files in /output.
 
     Raises:
         PolicyError: A value is not a number or out of range.
@@ -63,6 +77,13 @@ class Limits:
     http_request_bytes: int = 16 * MIB
     http_response_bytes: int = 64 * MIB
     http_time_s: float = 30.0
+    file_read_bytes: int = 16 << 30
+    file_write_bytes: int = 1 << 30
+    open_files: int = 256
+    file_count: int = 10_000
+    output_file_bytes: int = 32 * MIB
+    output_total_bytes: int = 64 * MIB
+    output_file_count: int = 1000
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -48,6 +48,13 @@ class _Usage(TypedDict):
     memory_peak_bytes: int
     page_faults: int
     syscalls: int
+    file_read_bytes: int
+    file_write_bytes: int
+    open_files: int
+    file_count: int
+    output_file_bytes: int
+    output_total_bytes: int
+    output_file_count: int
 
 @final
 class Image:
@@ -173,6 +180,10 @@ class Done:
         """Standard error."""
 
     @property
+    def files(self) -> list[tuple[bytes, int, bytes | None]]:
+        """Path, size and contents of each file of /output; no contents where a directory has them."""
+
+    @property
     def usage(self) -> _Usage:
         """What the run used."""
 
@@ -263,6 +274,15 @@ class Sandbox:
         http_request_bytes: int,
         http_response_bytes: int,
         http_time_s: float,
+        file_read_bytes: int,
+        file_write_bytes: int,
+        open_files: int,
+        file_count: int,
+        output_file_bytes: int,
+        output_total_bytes: int,
+        output_file_count: int,
+        mounts: list[tuple[str, str, bool, int | None]] = [],
+        output_dir: str | None = None,
         audit: Callable[[dict[str, Any]], object] | None = None,
     ) -> Sandbox:
         """Makes a sandbox; its first VM is started by the first run.
@@ -287,10 +307,20 @@ class Sandbox:
             http_request_bytes: HTTP requests of a run together, in bytes.
             http_response_bytes: HTTP responses of a run together, in bytes.
             http_time_s: Seconds of one HTTP exchange.
+            file_read_bytes: Read from mounts, in bytes.
+            file_write_bytes: Written to mounts, in bytes.
+            open_files: Files of mounts open at once.
+            file_count: Files made in mounts.
+            output_file_bytes: Each file of /output, in bytes.
+            output_total_bytes: All files of /output, in bytes.
+            output_file_count: Files of /output.
+            mounts: Host path, guest path, whether it may be written, and bytes it may grow by, of each mount.
+            output_dir: Directory for files of /output.
             audit: Hears of each decision, on whichever thread makes it; what it raises is reported, not raised.
 
         Raises:
-            PolicyError: A limit, a domain or a tool cannot be, or does not go with the snapshot.
+            PolicyError: A limit, a domain, a tool, a mount or the directory for output cannot be, or does not go with
+                the snapshot.
             SandboxUnavailableError: This machine cannot start micro-VMs.
         """
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ._errors import GuestCodeError
+
+_UNKNOWN = "application/octet-stream"
+_ENCODINGS = {
+    "gzip": "application/gzip",
+    "bzip2": "application/x-bzip2",
+    "xz": "application/x-xz",
+    "br": "application/x-brotli",
+    "compress": "application/x-compress",
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,13 @@ class Usage:
         turns: Times the VM was entered.
         page_faults: Page faults the guest kernel answered.
         syscalls: System calls of the guest's Python.
+        file_read_bytes: Bytes read from mounts.
+        file_write_bytes: Bytes written to mounts, and what files grew by without being written.
+        open_files: Most files and directories of mounts open at once.
+        file_count: Files and directories made in mounts.
+        output_file_bytes: Bytes of the largest file of `/output`.
+        output_total_bytes: Bytes of all files of `/output`.
+        output_file_count: Files of `/output`.
     """
 
     wall_time_s: float = 0.0
@@ -59,6 +76,30 @@ class Usage:
     turns: int = 0
     page_faults: int = 0
     syscalls: int = 0
+    file_read_bytes: int = 0
+    file_write_bytes: int = 0
+    open_files: int = 0
+    file_count: int = 0
+    output_file_bytes: int = 0
+    output_total_bytes: int = 0
+    output_file_count: int = 0
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that a run left in `/output`.
+
+    Attributes:
+        path: Path below `/output`, such as `"plots/a.png"`, decoded as by `os.fsdecode`.
+        size: Bytes.
+        media_type: Guessed from the name, such as `"image/png"`; `"application/octet-stream"` where it says nothing.
+        data: The contents; `None` where `output_dir` has them.
+    """
+
+    path: str
+    size: int
+    media_type: str
+    data: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -99,6 +140,7 @@ class RunResult:
         stderr: What the code wrote to standard error.
         error: The exception that ended the code, or `None`.
         exit_code: Status given to `sys.exit` or `os._exit`, or `None`.
+        files: What was in `/output` at the end, by path. Links are left out.
         usage: What the run used.
         unsupported_syscalls: System calls that the guest kernel refused, by name, and how often.
         pending: The call at which the run is paused, if it is not over: `Sandbox.resume` goes on. Output and usage are
@@ -110,6 +152,7 @@ class RunResult:
     stderr: str = ""
     error: GuestError | None = None
     exit_code: int | None = None
+    files: dict[str, File] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     unsupported_syscalls: dict[str, int] = field(default_factory=dict)
     pending: PendingCall | None = None
@@ -132,7 +175,19 @@ def result_of(done: Any, pending: PendingCall | None = None) -> RunResult:
         stderr=done.stderr,
         error=None if done.error is None else GuestError(*done.error),
         exit_code=done.exit_code,
+        files={file.path: file for file in map(_file_of, done.files)} if done.files else {},
         usage=Usage(**done.usage),
         unsupported_syscalls=dict(done.unsupported_syscalls),
         pending=pending,
     )
+
+
+def _file_of(native: tuple[bytes, int, bytes | None]) -> File:
+    # Its import takes a millisecond, and most runs leave no files.
+    import mimetypes
+
+    path = os.fsdecode(native[0])
+    kind, encoding = mimetypes.guess_type(path, strict=False)
+    # "x.tar.gz" is gzip data, whatever is in it.
+    media_type = _ENCODINGS.get(encoding, _UNKNOWN) if encoding else kind or _UNKNOWN
+    return File(path, native[1], media_type, native[2])

@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any
 
 from . import _drive, _process
-from ._checks import NOT_GIVEN, check_on_output, check_options, checked_inputs, checked_pauses, checked_reply
-from ._domains import Domains, collect_domains, native_domains
+from ._checks import NOT_GIVEN, check_on_output, check_options, checked_inputs, checked_pauses, checked_reply, granted
+from ._domains import Domains
 from ._drive import OnOutput, Reply
 from ._errors import (
     GuestCrashError,
@@ -34,6 +34,7 @@ from ._errors import (
 )
 from ._image import Image, default_image, native
 from ._limits import Limits
+from ._mounts import Mounts
 from ._pool import Pool, default_pool
 from ._result import PendingCall, RunResult, result_of
 from ._snapshot import Snapshot
@@ -82,10 +83,14 @@ class Sandbox:
         pool: The pool to take VMs from; its image is the sandbox's.
         pause_on: Names of tools at whose calls a run pauses, for somebody to decide: `run` then returns with
             `RunResult.pending` set, no time passes, and `resume` goes on.
-        on_audit: Called with a dict for each decision: runs, tool calls and HTTP requests allowed and denied.
+        on_audit: Called with a dict for each decision: runs, tool calls, HTTP requests and files allowed and denied.
+        mounts: Directories of the host that submitted code may use: a path, which is the same in the guest, a pair of
+            host and guest path, or a `Mount`. Read-only unless that says otherwise.
+        output_dir: Directory that gets the files of `/output`, in place of those of the same names; without it they are
+            in `RunResult.files` with their contents.
 
     Raises:
-        PolicyError: A tool, a domain or an option cannot be.
+        PolicyError: A tool, a domain or an option cannot be, or a directory cannot be opened.
         SandboxUnavailableError: This machine cannot start micro-VMs; the message says what to do.
         ImageError: The image of this interpreter cannot be made.
     """
@@ -102,6 +107,8 @@ class Sandbox:
         pool: Pool | None = None,
         pause_on: Iterable[str] = (),
         on_audit: Callable[[dict[str, Any]], None] | None = None,
+        mounts: Mounts = (),
+        output_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         check_options(limits, image, keep_state, prepared, pool, on_audit)
         limits = limits if limits is not None else Limits()
@@ -118,7 +125,14 @@ class Sandbox:
                 "make it with Image.from_environment(memory_bytes=...)"
             )
         self._set_up(
-            image, collect_tools(tools), domains, limits, keep_state, prepared, pool, pause_on, on_audit
+            image,
+            collect_tools(tools),
+            granted(domains, mounts, output_dir, on_audit),
+            limits,
+            keep_state,
+            prepared,
+            pool,
+            pause_on,
         )
 
     @classmethod
@@ -134,6 +148,8 @@ class Sandbox:
         pool: Pool | None = None,
         pause_on: Iterable[str] | None = None,
         on_audit: Callable[[dict[str, Any]], None] | None = None,
+        mounts: Mounts = (),
+        output_dir: str | os.PathLike[str] | None = None,
     ) -> Sandbox:
         """Makes a sandbox that goes on from a snapshot.
 
@@ -151,9 +167,12 @@ class Sandbox:
             pool: The pool to take VMs from, one of this snapshot.
             on_audit: As for `Sandbox`.
             pause_on: As for `Sandbox`; as the snapshot was taken with unless given.
+            mounts: As for `Sandbox`. In the middle of a run, at the places where it began with them. Files that were open
+                are not any more.
+            output_dir: As for `Sandbox`.
 
         Raises:
-            PolicyError: Tools, domains, limits or options differ from what the snapshot needs; the message says which.
+            PolicyError: Tools, domains, mounts, limits or options differ from what the snapshot needs; the message says which.
             SandboxUnavailableError: This machine cannot start micro-VMs.
         """
         if not isinstance(snapshot, Snapshot):
@@ -175,13 +194,12 @@ class Sandbox:
         box._set_up(
             snapshot,
             given,
-            domains,
+            granted(domains, mounts, output_dir, on_audit),
             limits if limits is not None else snapshot.limits,
             keep_state,
             0 if pending is not None else prepared,
             pool,
             pause_on,
-            on_audit,
         )
         box._paused_at = box._native.pending()
         return box
@@ -190,13 +208,12 @@ class Sandbox:
         self,
         base: Image | Snapshot,
         tools: dict[str, Tool],
-        domains: Domains,
+        grants: dict[str, Any],
         limits: Limits,
         keep_state: bool,
         prepared: int | None,
         pool: Pool | None,
         pause_on: Iterable[str],
-        on_audit: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         self._tools, self._limits, self._keep_state = tools, limits, keep_state
         paused = checked_pauses(pause_on, tools)
@@ -209,8 +226,7 @@ class Sandbox:
                 (name, tool.description, repr(tool.schema), name in paused) for name, tool in tools.items()
             ],
             "keep_state": keep_state,
-            "domains": native_domains(collect_domains(domains)),
-            "audit": on_audit,
+            **grants,
             **{name: getattr(limits, name) for name in limits.__dataclass_fields__},
         }
         self._base = base

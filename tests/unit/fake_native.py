@@ -34,7 +34,7 @@ class Done:
         self.usage = dict.fromkeys(["turns", "memory_peak_bytes", "page_faults", "syscalls"], 0)
         self.usage |= {"wall_time_s": 0.0, "guest_time_s": 0.0}
         self.usage |= {"tool_calls": box.calls, "output_bytes": len(box.stdout)}
-        self.unsupported_syscalls = {}
+        self.unsupported_syscalls, self.files = {}, []
 
 
 class Image:

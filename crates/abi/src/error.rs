@@ -69,6 +69,8 @@ pub enum WireError {
     MissingField { message: FrameKind, field: &'static str },
     /// A key that must not stand beside another one.
     ConflictingField { message: FrameKind, field: &'static str },
+    /// An operation that the message does not have.
+    UnknownOperation { message: FrameKind, len_bytes: usize },
     /// A text or byte string above its limit.
     FieldTooLong { field: &'static str, len_bytes: usize, max_bytes: usize },
     /// A list above its limit.
@@ -144,6 +146,9 @@ impl fmt::Display for WireError {
             }
             Self::ConflictingField { message, field } => {
                 write!(f, "{} cannot have the key {field:?} here", message.name())
+            }
+            Self::UnknownOperation { message, len_bytes } => {
+                write!(f, "{} has no operation like the one of {len_bytes} bytes", message.name())
             }
             Self::FieldTooLong { field, len_bytes, max_bytes } => {
                 write!(f, "{field} of {len_bytes} bytes exceeds {max_bytes}")

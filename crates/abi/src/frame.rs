@@ -26,6 +26,8 @@ pub const EXIT_HEADER_BYTES: usize = 80;
 pub const ENTROPY_BYTES: usize = 32;
 /// Enter flag: this turn is the first after a restore; fold the entropy in and reseed all generators.
 pub const ENTER_FRESH_START: u32 = 1;
+/// Enter flag: the sandbox has mounts, which the kernel asks for when it first needs them.
+pub const ENTER_HAS_MOUNTS: u32 = 2;
 
 /// Who sends a frame to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +123,8 @@ frame_kinds! {
     Checkpoint = 0x0082, HostToKernel;
     /// Go on.
     Resume = 0x0083, HostToKernel;
+    /// Answer to FileRequest.
+    FileReply = 0x0090, HostToKernel;
     /// Waiting for a RunRequest.
     Ready = 0x0101, ProgramToHost;
     /// Bytes written to standard output or standard error.
@@ -151,6 +155,8 @@ frame_kinds! {
     Checkpointed = 0x0183, KernelToHost;
     /// The program is gone; the VM is dead until restored.
     Exited = 0x0184, KernelToHost;
+    /// The program uses a file of the host, or leaves one for it.
+    FileRequest = 0x0190, KernelToHost;
 }
 
 /// The 16 bytes before each body.
@@ -242,6 +248,8 @@ pub struct EnterHeader {
     pub tsc_khz: u32,
     /// This turn is the first after a restore ([`ENTER_FRESH_START`]).
     pub is_fresh_start: bool,
+    /// The sandbox has mounts.
+    pub has_mounts: bool,
 }
 
 impl core::fmt::Debug for EnterHeader {
@@ -253,6 +261,7 @@ impl core::fmt::Debug for EnterHeader {
             .field("realtime_ns", &self.realtime_ns)
             .field("tsc_khz", &self.tsc_khz)
             .field("is_fresh_start", &self.is_fresh_start)
+            .field("has_mounts", &self.has_mounts)
             .finish_non_exhaustive()
     }
 }
@@ -271,7 +280,9 @@ impl EnterHeader {
         fields.put(self.realtime_ns.to_le_bytes());
         fields.put(self.entropy);
         fields.put(self.tsc_khz.to_le_bytes());
-        fields.put(if self.is_fresh_start { ENTER_FRESH_START } else { 0 }.to_le_bytes());
+        let fresh_start = if self.is_fresh_start { ENTER_FRESH_START } else { 0 };
+        let has_mounts = if self.has_mounts { ENTER_HAS_MOUNTS } else { 0 };
+        fields.put((fresh_start | has_mounts).to_le_bytes());
         out
     }
 
@@ -293,11 +304,12 @@ impl EnterHeader {
         let entropy = fields.take();
         let tsc_khz = fields.u32();
         let flags = fields.u32();
-        if flags & !ENTER_FRESH_START != 0 {
+        if flags & !(ENTER_FRESH_START | ENTER_HAS_MOUNTS) != 0 {
             return Err(WireError::UnknownFlags { flags });
         }
         let is_fresh_start = flags & ENTER_FRESH_START != 0;
-        Ok(Self { frame_len, memory_limit_pages, realtime_ns, entropy, tsc_khz, is_fresh_start })
+        let has_mounts = flags & ENTER_HAS_MOUNTS != 0;
+        Ok(Self { frame_len, memory_limit_pages, realtime_ns, entropy, tsc_khz, is_fresh_start, has_mounts })
     }
 
     /// Splits one whole turn into header and frame.

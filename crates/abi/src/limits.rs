@@ -69,6 +69,21 @@ pub const MAX_LIST_ENTRIES: usize = 1024;
 /// Different system calls that one ExitHeader can name as unsupported.
 pub const MAX_UNSUPPORTED_SYSCALLS: usize = 12;
 
+/// Bytes of a file in one FileRequest or FileReply: a turn of it fits one hypervisor call.
+pub const MAX_FILE_CHUNK_BYTES: usize = 252 * 1024;
+
+/// Bytes of a path in a mount or in /output, Linux' `PATH_MAX` without its final NUL.
+pub const MAX_FILE_PATH_BYTES: usize = 4095;
+
+/// Bytes of a name in a directory, Linux' `NAME_MAX`.
+pub const MAX_FILE_NAME_BYTES: usize = 255;
+
+/// Entries of a directory in one FileReply: with names of ordinary length they fit one answer.
+pub const MAX_LISTED: usize = 256;
+
+/// Mounts of a sandbox.
+pub const MAX_MOUNTS: usize = 64;
+
 /// Bytes of a name in an image archive, Linux' `NAME_MAX`.
 pub const MAX_ARCHIVE_NAME_BYTES: usize = 255;
 

@@ -11,11 +11,13 @@ use crate::fields::Reader;
 use crate::limits::MAX_MESSAGE_TEXT_BYTES;
 
 mod calls;
+mod files;
 mod guest;
 mod host;
 mod http;
 
 pub use calls::ToolWait;
+pub use files::{FileEntry, FilePath, FileReply, FileRequest, FileStat, OpenFlags};
 pub use guest::{Exited, GuestFrame, OutputStream, RunDone, RunError, ToolCall};
 pub use host::{HostFrame, KernelRequest, RunRequest, ToolError, ToolReply};
 pub use http::{HttpBody, HttpError, HttpHead, HttpHeader, HttpPart, HttpRead, HttpSend};

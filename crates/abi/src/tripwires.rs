@@ -41,6 +41,11 @@ tripwires! {
     limits::MAX_MESSAGE_TEXT_BYTES = 65_536;
     limits::MAX_LIST_ENTRIES = 1024;
     limits::MAX_UNSUPPORTED_SYSCALLS = 12;
+    limits::MAX_FILE_CHUNK_BYTES = 258_048;
+    limits::MAX_FILE_PATH_BYTES = 4095;
+    limits::MAX_FILE_NAME_BYTES = 255;
+    limits::MAX_LISTED = 256;
+    limits::MAX_MOUNTS = 64;
     limits::MAX_ARCHIVE_NAME_BYTES = 255;
     limits::MAX_ARCHIVE_LINK_BYTES = 4095;
     limits::MAX_HOT_SET_BYTES = 16_384;
@@ -55,6 +60,7 @@ tripwires! {
     frame::EXIT_HEADER_BYTES = 80;
     frame::ENTROPY_BYTES = 32;
     frame::ENTER_FRESH_START = 1;
+    frame::ENTER_HAS_MOUNTS = 2;
 
     value::TAG_BIGNUM = 2;
     value::TAG_NEGATIVE_BIGNUM = 3;
@@ -103,6 +109,7 @@ kind_tripwires! {
     Boot = 0x0081;
     Checkpoint = 0x0082;
     Resume = 0x0083;
+    FileReply = 0x0090;
     Ready = 0x0101;
     Output = 0x0102;
     ToolCall = 0x0103;
@@ -118,6 +125,7 @@ kind_tripwires! {
     Abort = 0x0182;
     Checkpointed = 0x0183;
     Exited = 0x0184;
+    FileRequest = 0x0190;
 }
 
 const _: () = assert!(
@@ -131,6 +139,6 @@ const _: () = assert!(
 );
 
 const _: () = assert!(
-    frame::FrameKind::ALL.len() == 29,
+    frame::FrameKind::ALL.len() == 31,
     "a frame kind was added or removed: this changes the wire, see \"Version\" in docs/abi.md"
 );

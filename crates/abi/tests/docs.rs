@@ -21,7 +21,7 @@ fn section(heading: &str) -> &'static str {
 /// Returns the cells of each row of the tables in a text whose first cell is code.
 fn rows(text: &str) -> Vec<Vec<&str>> {
     text.lines()
-        .filter(|line| line.starts_with("| `"))
+        .filter(|line| line.starts_with("| `") && !line.starts_with("| `op` | Keys"))
         .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect())
         .collect()
 }

@@ -99,6 +99,23 @@ fn goldens() -> Vec<Golden> {
         ("tool_wait_without_timeout", FrameKind::ToolWait, "a2 65 63616c6c73 80 66 63616e63656c 80"),
         ("tool_replies_of_nothing", FrameKind::ToolReplies, "a1 67 7265706c696573 81 a1 62 6964 01"),
         ("tool_reply_without_outcome", FrameKind::ToolReply, "a1 62 6964 01"),
+        ("file_without_op", FrameKind::FileRequest, "a1 66 68616e646c65 01"),
+        ("file_unknown_op", FrameKind::FileRequest, "a1 62 6f70 65 6d6b6e6f64"),
+        ("file_close_without_handle", FrameKind::FileRequest, "a1 62 6f70 65 636c6f7365"),
+        ("file_close_negative", FrameKind::FileRequest, "a2 62 6f70 65 636c6f7365 66 68616e646c65 20"),
+        ("file_mounts_with_handle", FrameKind::FileRequest, "a2 62 6f70 66 6d6f756e7473 66 68616e646c65 01"),
+        (
+            "file_open_flag_128",
+            FrameKind::FileRequest,
+            "a5 62 6f70 64 6f70656e 65 6d6f756e74 00 64 70617468 40 65 666c616773 1880 64 6d6f6465 00",
+        ),
+        (
+            "file_unlink_path_as_text",
+            FrameKind::FileRequest,
+            "a3 62 6f70 66 756e6c696e6b 65 6d6f756e74 00 64 70617468 61 78",
+        ),
+        ("file_reply_errno_0", FrameKind::FileReply, "a1 63 657272 00"),
+        ("file_reply_of_two", FrameKind::FileReply, "a2 63 657272 02 65 636f756e74 01"),
         ("warmed_claims_2_32_modules", FrameKind::Warmed, "a1 66 6661696c6564 9b 0000000100000000"),
     ];
     for (name, kind, hex) in bodies {
@@ -106,7 +123,7 @@ fn goldens() -> Vec<Golden> {
     }
 
     let enter = common::enter_turn();
-    add(Form::Enter, false, "turn_enter_unknown_flag", patched(&enter, 60, &[3]));
+    add(Form::Enter, false, "turn_enter_unknown_flag", patched(&enter, 60, &[7]));
     add(Form::Enter, false, "turn_enter_reserved_set", patched(&enter, 6, &[1]));
     let exit = common::exit_turn();
     add(Form::Exit, false, "turn_exit_13_unsupported", patched(&exit, 6, &[13]));

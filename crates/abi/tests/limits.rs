@@ -6,8 +6,8 @@ use common::{SEQ, frame};
 use hypercell_abi::cbor::{Major, write_bytes, write_head, write_text};
 use hypercell_abi::limits::*;
 use hypercell_abi::message::{
-    HttpBody, HttpHeader, HttpPart, HttpSend, OutputStream, RunDone, RunError, RunRequest, ToolCall,
-    ToolReply, ToolWait,
+    FileEntry, FilePath, FileReply, FileRequest, HttpBody, HttpHeader, HttpPart, HttpSend, OutputStream,
+    RunDone, RunError, RunRequest, ToolCall, ToolReply, ToolWait,
 };
 use hypercell_abi::{
     FrameHeader, FrameKind, GuestFrame, HostFrame, KernelRequest, NamedValues, RawValue, WireError,
@@ -316,4 +316,50 @@ fn body_of_a_response_passes_at_its_limit_and_not_above() {
     let part = GuestFrame::HttpPart(HttpPart { id: 1, body: &body, more: true });
     let error = guest_round_trip(&part).unwrap_err();
     assert_eq!(error.to_string(), "body of 131073 bytes exceeds 131072");
+}
+
+fn kernel_round_trip(message: &KernelRequest<'_>) -> Result<(), WireError> {
+    let bytes = message.encode(SEQ)?;
+    let (header, body) = FrameHeader::split(&bytes)?;
+    assert_eq!(KernelRequest::decode(header.kind, body)?, *message);
+    Ok(())
+}
+
+#[test]
+fn piece_of_a_file_passes_at_the_limit_and_not_above() {
+    let bytes = vec![7; MAX_FILE_CHUNK_BYTES + 1];
+    for (data, passes) in [(&bytes[1..], true), (&bytes[..], false)] {
+        let write = GuestFrame::File(FileRequest::Write { handle: 1, offset: u64::MAX, data });
+        let read = KernelRequest::File(FileReply::Data(data));
+        for result in [guest_round_trip(&write), kernel_round_trip(&read)] {
+            let text = result.map_err(|error| error.to_string());
+            assert_eq!(text, if passes { Ok(()) } else { Err("data of 258049 bytes exceeds 258048".into()) });
+        }
+    }
+}
+
+#[test]
+fn path_and_name_pass_at_the_limit_and_not_above() {
+    let long = vec![b'x'; MAX_FILE_PATH_BYTES + 1];
+    let unlink = |path| GuestFrame::File(FileRequest::Unlink { at: FilePath { mount: 0, path } });
+    assert_eq!(guest_round_trip(&unlink(&long[1..])), Ok(()));
+    let error = guest_round_trip(&unlink(&long)).unwrap_err();
+    assert_eq!(error.to_string(), "path of 4096 bytes exceeds 4095");
+    let list = |name| KernelRequest::File(FileReply::Entries(vec![FileEntry { name, kind: 0, number: 0 }]));
+    assert_eq!(kernel_round_trip(&list(&long[..MAX_FILE_NAME_BYTES])), Ok(()));
+    let error = kernel_round_trip(&list(&long[..MAX_FILE_NAME_BYTES + 1])).unwrap_err();
+    assert_eq!(error.to_string(), "name of 256 bytes exceeds 255");
+}
+
+#[test]
+fn list_and_mounts_pass_at_the_limit_and_not_above() {
+    let entry = FileEntry { name: b"x", kind: 0, number: 0 };
+    let list = |count| KernelRequest::File(FileReply::Entries(vec![entry; count]));
+    assert_eq!(kernel_round_trip(&list(MAX_LISTED)), Ok(()));
+    let error = kernel_round_trip(&list(MAX_LISTED + 1)).unwrap_err();
+    assert_eq!(error.to_string(), "entries with 257 entries exceeds 256");
+    let mounts = |count| KernelRequest::File(FileReply::Mounts(vec![(&b"/x"[..], false); count]));
+    assert_eq!(kernel_round_trip(&mounts(MAX_MOUNTS)), Ok(()));
+    let error = kernel_round_trip(&mounts(MAX_MOUNTS + 1)).unwrap_err();
+    assert_eq!(error.to_string(), "mounts with 65 entries exceeds 64");
 }

@@ -23,7 +23,7 @@ use crate::channel::Outgoing;
 use crate::control::{Control, Counted};
 use crate::dispatch::{self, Gates, Next};
 use crate::error::{Error, UsageError};
-use crate::gate::{HttpContext, HttpGate, ToolGate};
+use crate::gate::{FileBudgets, HttpContext, HttpGate, MountGate, ToolGate};
 use crate::guest::Link;
 use crate::in_flight::{InFlight, Outcome};
 use crate::run::{CodeError, OwnedValue, ToolAnswer, ToolCall, ToolCaller, ToolReply, ToolWait};
@@ -40,6 +40,7 @@ pub(crate) struct Run {
     pub(crate) number: u64,
     pub(crate) tools: ToolGate,
     pub(crate) http: HttpGate,
+    pub(crate) files: FileBudgets,
     pub(crate) pending: Option<PendingCall>,
     /// Calls beside each other that have no reply yet.
     pub(crate) in_flight: InFlight,
@@ -66,6 +67,8 @@ pub(crate) struct PendingCall {
 pub(crate) enum Flow {
     /// The guest goes on with this turn.
     Turn(Vec<u8>),
+    /// The same, with an answer that the guest has made room for.
+    FileTurn(Vec<u8>),
     /// The caller runs a tool.
     CallTool(ToolCall),
     /// The run is over.
@@ -80,6 +83,7 @@ pub(crate) struct Answers<'a> {
     control: &'a Control,
     link: &'a mut Link,
     run: &'a mut Run,
+    mounts: &'a mut MountGate,
     /// Tool calls of the sandbox so far.
     calls: &'a mut u64,
     /// The guest's counters in its last frame.
@@ -97,10 +101,11 @@ impl<'a> Answers<'a> {
         control: &'a Control,
         link: &'a mut Link,
         run: &'a mut Run,
+        mounts: &'a mut MountGate,
         calls: &'a mut u64,
     ) -> Self {
         let counted = link.counted;
-        Self { options, control, link, run, calls, counted, entered: Instant::now(), left: None }
+        Self { options, control, link, run, mounts, calls, counted, entered: Instant::now(), left: None }
     }
 
     /// Answers a guest that asks. `None` makes it leave, and `left` says for what. Input is guest-controlled.
@@ -112,6 +117,7 @@ impl<'a> Answers<'a> {
             self.entered = Instant::now();
             match flow {
                 Ok(Flow::Turn(turn)) if turn.len() <= MAX_ANSWER_BYTES => return Some(turn),
+                Ok(Flow::FileTurn(turn)) => return Some(turn),
                 Ok(flow) => {
                     self.left = Some(Ok(flow));
                     return None;
@@ -146,6 +152,8 @@ impl<'a> Answers<'a> {
             tools: &mut self.run.tools,
             in_flight: &mut self.run.in_flight,
             http: &mut self.run.http,
+            mounts: self.mounts,
+            files: &mut self.run.files,
             output: self.control,
             max_result_bytes: self.options.limits.result_bytes,
             max_memory_bytes: self.options.limits.memory_bytes,
@@ -165,6 +173,10 @@ impl<'a> Answers<'a> {
             Next::Sleep(time) => {
                 self.control.sleep(time)?;
                 Outgoing::Kernel(KernelRequest::Resume)
+            }
+            Next::AnswerFile(answer) => {
+                let frame = Outgoing::Kernel(KernelRequest::File(answer.reply()));
+                return self.encode(&frame, is_asked).map(Flow::FileTurn);
             }
             Next::DenyCall { id, type_name, message } => {
                 let error = ToolError { type_name, message: &message };

@@ -6,6 +6,7 @@
 //! Before: `dispatch` and `sandbox`. After: the caller's hook.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use hypercell_abi::message::OutputStream;
@@ -40,6 +41,19 @@ pub enum AuditEvent<'a> {
     HttpAnswered { run: u64, request: u64, status: u16 },
     /// No server answers. `kind` is one of the words in `docs/abi.md`.
     HttpFailed { run: u64, request: u64, kind: &'a str, reason: &'a str },
+    /// The guest uses a file of a mount, which it may; where resolving `path` then leads out of the mount, FileDenied
+    /// follows. `mount` is its path in the guest. `path` is guest-controlled.
+    FileAllowed { run: u64, operation: &'static str, mount: &'a Path, path: &'a [u8] },
+    /// The guest asks for a file that it may not use. `path` is guest-controlled.
+    FileDenied {
+        run: u64,
+        operation: &'static str,
+        mount: Option<&'a Path>,
+        path: &'a [u8],
+        reason: FileDenial,
+    },
+    /// A file of /output begins to arrive. `path` is guest-controlled.
+    ArtifactAllowed { run: u64, path: &'a [u8] },
     /// The run passes a limit and ends.
     LimitReached { run: u64, error: &'a LimitError },
     /// A run ends.
@@ -54,6 +68,48 @@ pub enum ToolDenial {
     UnknownTool,
     /// The arguments are above `tool_argument_bytes`.
     ArgumentsTooLong,
+}
+
+/// Why a use of a file was denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileDenial {
+    /// The sandbox has no mount of this number.
+    NoSuchMount,
+    /// The path has empty names, `.`, `..` or NUL.
+    BadPath,
+    /// The path leads out of the mount, by a link or otherwise.
+    LeavesMount,
+    /// The mount is read-only.
+    ReadOnly,
+    /// It is neither a regular file nor a directory.
+    NotRegular,
+    /// Nothing is open under this handle.
+    NoSuchHandle,
+    /// The handle was not opened for this.
+    NotOpenForThis,
+    /// The files of the mount grew by as much as they may.
+    MountIsFull,
+    /// No mount offers this.
+    NotOffered,
+}
+
+impl FileDenial {
+    /// Returns the words for this reason, joined by underscores.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoSuchMount => "no_such_mount",
+            Self::BadPath => "bad_path",
+            Self::LeavesMount => "leaves_mount",
+            Self::ReadOnly => "read_only",
+            Self::NotRegular => "not_regular",
+            Self::NoSuchHandle => "no_such_handle",
+            Self::NotOpenForThis => "not_open_for_this",
+            Self::MountIsFull => "mount_is_full",
+            Self::NotOffered => "not_offered",
+        }
+    }
 }
 
 /// What a tool answered.

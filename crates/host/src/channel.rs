@@ -46,12 +46,13 @@ pub(crate) struct Channel {
     seq: u32,
     memory_limit_pages: u32,
     is_fresh_start: bool,
+    has_mounts: bool,
 }
 
 impl Channel {
     /// Starts a conversation with a guest that was just booted or restored.
     pub(crate) fn new() -> Self {
-        Self { seq: 0, memory_limit_pages: 0, is_fresh_start: true }
+        Self { seq: 0, memory_limit_pages: 0, is_fresh_start: true, has_mounts: false }
     }
 
     /// Sets the memory limit that the next turn carries.
@@ -59,9 +60,14 @@ impl Channel {
         self.memory_limit_pages = pages;
     }
 
+    /// Has the next turn tell the kernel that there are mounts.
+    pub(crate) fn announce_mounts(&mut self) {
+        self.has_mounts = true;
+    }
+
     /// Makes the turn for a frame.
     ///
-    /// Each request has a new number. The answer to Output and Sleep repeats the number of the request that the guest is
+    /// Each request has a new number. The answer to Output, Sleep and FileRequest repeats the number of the request that the guest is
     /// still working on: the kernel sends those too, and the program does not learn of it.
     ///
     /// # Errors
@@ -84,7 +90,8 @@ impl Channel {
     fn turn(&mut self, frame: &Outgoing<'_>, moment: Moment) -> Result<Vec<u8>, Error> {
         let is_interlude = matches!(
             frame,
-            Outgoing::Program(HostFrame::OutputAck) | Outgoing::Kernel(KernelRequest::Resume)
+            Outgoing::Program(HostFrame::OutputAck)
+                | Outgoing::Kernel(KernelRequest::Resume | KernelRequest::File(_))
         );
         let seq = if is_interlude { self.seq } else { self.seq.wrapping_add(1) };
         let not_encodable = |source| UsageError::NotEncodable { source };
@@ -101,6 +108,7 @@ impl Channel {
             entropy,
             tsc_khz,
             is_fresh_start: std::mem::take(&mut self.is_fresh_start),
+            has_mounts: std::mem::take(&mut self.has_mounts),
         };
         self.seq = seq;
         Ok([&header.encode()[..], &bytes].concat())

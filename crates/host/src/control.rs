@@ -14,16 +14,18 @@ use std::time::{Duration, Instant};
 
 use hypercell_abi::ExitHeader;
 use hypercell_abi::message::OutputStream;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use syscalls::Sysno;
 
+use crate::artifacts::Artifacts;
 use crate::engine::Interrupt;
 use crate::error::{Error, LimitError, LimitKind, MachineError};
 use crate::gate::HttpUsage;
 use crate::limits::PAGE_BYTES;
 use crate::lock;
 use crate::output::OutputCapture;
-use crate::run::{Report, Usage};
+use crate::run::{FileUsage, Report, Usage};
 use crate::watchdog::{Alarm, Ring, Watchdog};
 
 /// After how long an interrupt is repeated that may have come too early for a starting turn.
@@ -60,6 +62,7 @@ enum Stop {
 /// What a run did; stays until the next one starts.
 struct Record {
     output: OutputCapture,
+    artifacts: Artifacts,
     usage: Usage,
     unsupported: BTreeMap<u16, u64>,
     started: Instant,
@@ -131,6 +134,7 @@ impl Control {
         let alarm = Watchdog::shared()?.add(deadline, Arc::downgrade(&ring));
         *lock(&self.0.record) = Some(Record {
             output: OutputCapture::new(output_bytes),
+            artifacts: Artifacts::default(),
             usage: Usage::default(),
             unsupported: BTreeMap::new(),
             started,
@@ -325,6 +329,34 @@ impl Control {
         lock(&self.0.record).as_mut().map_or(Ok(()), |record| record.output.write(stream, data))
     }
 
+    /// Takes files of /output from now on, into this.
+    pub(crate) fn take_artifacts_into(&self, artifacts: Artifacts) {
+        if let Some(record) = lock(&self.0.record).as_mut() {
+            record.artifacts = artifacts;
+        }
+    }
+
+    /// Keeps a piece of a file of /output. Input is guest-controlled.
+    ///
+    /// # Errors
+    ///
+    /// As for `Artifacts::take`.
+    pub(crate) fn take_artifact(
+        &self,
+        path: &[u8],
+        offset: u64,
+        data: &[u8],
+    ) -> Result<Result<(), Errno>, Error> {
+        lock(&self.0.record).as_mut().map_or(Ok(Ok(())), |record| record.artifacts.take(path, offset, data))
+    }
+
+    /// Notes what was done with files of mounts.
+    pub(crate) fn count_files(&self, files: FileUsage) {
+        if let Some(record) = lock(&self.0.record).as_mut() {
+            record.usage.files = files;
+        }
+    }
+
     /// Adds a turn to what the run used. Counters are guest-controlled and `before` is where they stood when it began.
     pub(crate) fn count_turn(&self, counters: &ExitHeader, before: Counted, guest_time: Duration) {
         let mut record = lock(&self.0.record);
@@ -411,13 +443,14 @@ impl Record {
     fn usage(&self) -> Usage {
         let wall_time = self.stopped.unwrap_or_else(Instant::now).saturating_duration_since(self.started);
         let output_bytes = u64::try_from(self.output.len_bytes()).unwrap_or(u64::MAX);
-        Usage { wall_time, output_bytes, ..self.usage }
+        Usage { wall_time, output_bytes, output_files: self.artifacts.usage(), ..self.usage }
     }
 
     fn report(&self) -> Report {
         Report {
             stdout: self.output.text(OutputStream::Stdout),
             stderr: self.output.text(OutputStream::Stderr),
+            files: self.artifacts.files(),
             usage: self.usage(),
             unsupported_syscalls: self.unsupported.iter().map(|(&nr, &count)| (name_of(nr), count)).collect(),
         }

@@ -1,7 +1,7 @@
 //! One `match`: from each frame that a guest can send during a run to the gate that decides it.
 //!
 //! Guarantees: a frame without an arm here cannot have an effect; every decision is in the audit log before it takes
-//! effect. Never: acts itself; the caller of `dispatch` does.
+//! effect. Never: acts itself; the caller of `dispatch` does, and the mount gate, where opening a path decides it.
 //!
 //! Before: `channel` decoded the frame. After: `gate`, `output`, then `sandbox`, which does what comes out.
 #![cfg_attr(
@@ -18,12 +18,12 @@
 use std::time::Duration;
 
 use hypercell_abi::GuestFrame;
-use hypercell_abi::message::{Exited, RunDone, ToolCall, ToolWait};
+use hypercell_abi::message::{Exited, FileRequest, RunDone, ToolCall, ToolWait};
 
 use crate::audit::{AuditEvent, AuditLog};
 use crate::control::Control;
 use crate::error::{CrashError, Error, LimitError, LimitKind, ProtocolError};
-use crate::gate::{Budget, HttpGate, HttpNext, ToolDecision, ToolGate};
+use crate::gate::{Budget, FileAnswer, FileBudgets, HttpGate, HttpNext, MountGate, ToolDecision, ToolGate};
 use crate::in_flight::{InFlight, Outcome};
 use crate::run::{self, CodeError, OwnedValue};
 
@@ -37,6 +37,8 @@ pub(crate) struct Gates<'a> {
     pub(crate) tools: &'a mut ToolGate,
     pub(crate) in_flight: &'a mut InFlight,
     pub(crate) http: &'a mut HttpGate,
+    pub(crate) mounts: &'a mut MountGate,
+    pub(crate) files: &'a mut FileBudgets,
     pub(crate) output: &'a Control,
     pub(crate) max_result_bytes: u64,
     pub(crate) max_memory_bytes: u64,
@@ -50,6 +52,8 @@ pub(crate) enum Next {
     AcknowledgeOutput,
     /// Wait, then let the guest go on.
     Sleep(Duration),
+    /// Tell the guest's kernel what came of a file.
+    AnswerFile(FileAnswer),
     /// Tell the guest why its call was denied.
     DenyCall {
         /// The guest's number of the call.
@@ -111,6 +115,14 @@ pub(crate) fn dispatch(frame: GuestFrame<'_>, gates: &mut Gates<'_>) -> Result<N
         GuestFrame::HttpClose { id } => Ok(Next::Http { id, next: gates.http.close(id) }),
         GuestFrame::RunDone(done) => finish(done, gates.max_result_bytes),
         GuestFrame::Sleep { ns } => Ok(Next::Sleep(Duration::from_nanos(ns))),
+        GuestFrame::File(FileRequest::Artifact { path, offset, data }) => {
+            take_artifact(path, offset, data, gates)
+        }
+        GuestFrame::File(request) => {
+            let answer = gates.mounts.answer(&request, gates.files, gates.run, gates.audit);
+            gates.output.count_files(gates.files.usage());
+            Ok(Next::AnswerFile(answer?))
+        }
         GuestFrame::Exited(exited) => end_of_program(&exited),
         GuestFrame::Abort { reason, report } => Err(death_of_kernel(reason, report, gates.max_memory_bytes)),
         frame @ (GuestFrame::Ready { .. }
@@ -120,6 +132,14 @@ pub(crate) fn dispatch(frame: GuestFrame<'_>, gates: &mut Gates<'_>) -> Result<N
             Err(ProtocolError::UnexpectedFrame { kind: frame.kind(), due: "a frame of a run" }.into())
         }
     }
+}
+
+fn take_artifact(path: &[u8], offset: u64, data: &[u8], gates: &Gates<'_>) -> Result<Next, Error> {
+    if offset == 0 {
+        gates.audit.record(&AuditEvent::ArtifactAllowed { run: gates.run, path });
+    }
+    let taken = gates.output.take_artifact(path, offset, data)?;
+    Ok(Next::AnswerFile(taken.map_or_else(FileAnswer::Failed, |()| FileAnswer::Done)))
 }
 
 fn decide_call(call: &ToolCall<'_>, gates: &mut Gates<'_>) -> Result<Next, Error> {

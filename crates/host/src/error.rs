@@ -97,6 +97,21 @@ pub enum UsageError {
     /// A result for a tool call that no run waits for.
     #[error("no run waits for the result of tool call {call}")]
     NoSuchCall { call: u64 },
+    /// More mounts than the guest can be told of.
+    #[error("{count} mounts exceed {max}")]
+    TooManyMounts { count: usize, max: usize },
+    /// A place in the guest where nothing can be mounted.
+    #[error("nothing can be mounted at {path:?} in the guest: {reason}")]
+    MountPath { path: PathBuf, reason: &'static str },
+    /// Two mounts of which one hides the other.
+    #[error("the mounts at {path:?} and {other:?} overlap")]
+    MountsOverlap { path: PathBuf, other: PathBuf },
+    /// A directory to mount that cannot be opened.
+    #[error("the directory {path:?} cannot be mounted: {reason}")]
+    MountHost { path: PathBuf, reason: String },
+    /// A directory for files of /output that cannot be opened.
+    #[error("files cannot be put into the directory {path:?}: {reason}")]
+    OutputDir { path: PathBuf, reason: String },
     /// Use after close.
     #[error("the sandbox is closed")]
     Closed,
@@ -136,6 +151,8 @@ pub enum SnapshotError {
     OtherLimit { limit: &'static str, then: String, now: String },
     #[error("domains are {now}; the run that this snapshot is of began with {then}")]
     OtherDomains { then: String, now: String },
+    #[error("mounts are {now}; the run that this snapshot is of began with {then}")]
+    OtherMounts { then: String, now: String },
     #[error("memory_bytes of {memory_bytes} exceeds {max}, what the snapshot was made for")]
     OtherMemory { memory_bytes: u64, max: u64 },
     #[error("the run that this snapshot is of began with keep_state={}", if *keeps_state { "True" } else { "False" })]
@@ -173,6 +190,9 @@ pub enum MachineError {
     /// No randomness: a guest must not start with what another one had.
     #[error("the system gives no random bytes: {source}")]
     Entropy { source: getrandom::Error },
+    /// A file of /output could not be put into its directory.
+    #[error("the file {file:?} cannot be written to the directory for output: {reason}")]
+    OutputDir { file: String, reason: String },
     /// The thread that ends runs in time could not be started.
     #[error("cannot start the watchdog thread: {kind}")]
     Watchdog { kind: io::ErrorKind },
@@ -198,6 +218,20 @@ pub enum LimitKind {
     HttpRequestBytes,
     /// HTTP responses together: headers and bodies.
     HttpResponseBytes,
+    /// Bytes read from mounts.
+    FileRead,
+    /// Bytes written to mounts.
+    FileWrite,
+    /// Files of mounts that are open at once.
+    OpenFiles,
+    /// Files and directories made in mounts.
+    FileCount,
+    /// One file of /output.
+    OutputFile,
+    /// All files of /output together.
+    OutputTotal,
+    /// Number of files in /output.
+    OutputFileCount,
 }
 
 impl LimitKind {
@@ -213,6 +247,13 @@ impl LimitKind {
             Self::HttpRequests => "http_requests",
             Self::HttpRequestBytes => "http_request_bytes",
             Self::HttpResponseBytes => "http_response_bytes",
+            Self::FileRead => "file_read_bytes",
+            Self::FileWrite => "file_write_bytes",
+            Self::OpenFiles => "open_files",
+            Self::FileCount => "file_count",
+            Self::OutputFile => "output_file_bytes",
+            Self::OutputTotal => "output_total_bytes",
+            Self::OutputFileCount => "output_file_count",
         }
     }
 
@@ -223,6 +264,7 @@ impl LimitKind {
             Self::WallTime => "s",
             Self::ToolCalls => "calls",
             Self::HttpRequests => "requests",
+            Self::OpenFiles | Self::FileCount | Self::OutputFileCount => "files",
             _ => "bytes",
         }
     }

@@ -17,6 +17,7 @@
 #![warn(clippy::disallowed_methods)]
 
 mod answers;
+mod artifacts;
 pub mod audit;
 mod channel;
 mod clock;
@@ -30,6 +31,7 @@ mod hex;
 pub mod image;
 mod in_flight;
 mod limits;
+mod mounts;
 mod output;
 pub mod pool;
 mod preflight;
@@ -52,12 +54,13 @@ pub use image::Image;
 pub use limits::{
     Limits, MAX_HTTP_REQUEST_BYTES, MAX_MEMORY_BYTES, MAX_WALL_TIME, MIN_MEMORY_BYTES, ToolInfo,
 };
+pub use mounts::MountInfo;
 pub use pool::{Pool, PoolOptions, PoolStats};
 pub use preflight::{Check, ensure_available, first_failure, preflight};
 pub use probe::Probe;
 pub use run::{
-    CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolAnswer, ToolCall, ToolCaller, ToolReply,
-    ToolWait, Usage,
+    Artifact, CodeError, Done, FileUsage, OutputUsage, OwnedValue, Report, RunSpec, Step, ToolAnswer,
+    ToolCall, ToolCaller, ToolReply, ToolWait, Usage,
 };
 pub use sandbox::{Sandbox, SandboxOptions, StateMode};
 pub use snapshot::{Origin, Snapshot};

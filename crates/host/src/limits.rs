@@ -20,6 +20,12 @@ pub const MAX_MEMORY_BYTES: u64 = 64 << 30;
 pub const MAX_WALL_TIME: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Largest limit of what a run's HTTP requests may have together.
 pub const MAX_HTTP_REQUEST_BYTES: u64 = 1 << 30;
+/// Most files of mounts that a run may have open at once: the guest has as many descriptors.
+pub(crate) const MAX_OPEN_FILES: u64 = 1024;
+/// Most bytes of files in /output: they are held in memory.
+pub(crate) const MAX_OUTPUT_FILES_BYTES: u64 = 1 << 30;
+/// Most files in /output.
+pub(crate) const MAX_OUTPUT_FILES: u64 = 100_000;
 /// Bytes of a page of guest memory.
 pub(crate) const PAGE_BYTES: u64 = 4096;
 /// Longest documentation of a tool that is sent to the guest.
@@ -53,11 +59,27 @@ pub struct Limits {
     pub http_response_bytes: u64,
     /// Time of one HTTP exchange, from the name's resolution to the last byte of the response, redirects included.
     pub http_time: Duration,
+    /// Bytes read from mounts.
+    pub file_read_bytes: u64,
+    /// Bytes written to mounts; what a file grows by without being written counts too.
+    pub file_write_bytes: u64,
+    /// Files and directories of mounts open at once.
+    pub open_files: u64,
+    /// Files and directories made in mounts.
+    pub file_count: u64,
+    /// One file of /output.
+    pub output_file_bytes: u64,
+    /// All files of /output together.
+    pub output_total_bytes: u64,
+    /// Number of files in /output.
+    pub output_file_count: u64,
 }
 
 impl Default for Limits {
     /// 30 seconds, 128 MiB of memory, 1 MiB of output, 1000 tool calls with 1 MiB of arguments and 16 MiB of result
-    /// each, 16 MiB of result, 1 MiB of code; 1000 HTTP requests with 16 MiB together, 64 MiB of responses, 30 seconds each.
+    /// each, 16 MiB of result, 1 MiB of code; 1000 HTTP requests with 16 MiB together, 64 MiB of responses, 30 seconds each;
+    /// from mounts 16 GiB read, 1 GiB written, 256 files open at once, 10,000 made;
+    /// 1000 files in /output of 32 MiB each and 64 MiB together.
     fn default() -> Self {
         Self {
             wall_time: Some(Duration::from_secs(30)),
@@ -72,6 +94,13 @@ impl Default for Limits {
             http_request_bytes: 16 << 20,
             http_response_bytes: 64 << 20,
             http_time: Duration::from_secs(30),
+            file_read_bytes: 16 << 30,
+            file_write_bytes: 1 << 30,
+            open_files: 256,
+            file_count: 10_000,
+            output_file_bytes: 32 << 20,
+            output_total_bytes: 64 << 20,
+            output_file_count: 1000,
         }
     }
 }
@@ -95,6 +124,13 @@ impl Limits {
             ("http_requests", self.http_requests, 0, u64::MAX),
             ("http_request_bytes", self.http_request_bytes, 0, MAX_HTTP_REQUEST_BYTES),
             ("http_response_bytes", self.http_response_bytes, 0, u64::MAX),
+            ("file_read_bytes", self.file_read_bytes, 0, u64::MAX),
+            ("file_write_bytes", self.file_write_bytes, 0, u64::MAX),
+            ("open_files", self.open_files, 0, MAX_OPEN_FILES),
+            ("file_count", self.file_count, 0, u64::MAX),
+            ("output_file_bytes", self.output_file_bytes, 0, MAX_OUTPUT_FILES_BYTES),
+            ("output_total_bytes", self.output_total_bytes, 0, MAX_OUTPUT_FILES_BYTES),
+            ("output_file_count", self.output_file_count, 0, MAX_OUTPUT_FILES),
         ];
         for (limit, value, min, max) in ranges {
             if value < min || value > max {
@@ -136,6 +172,21 @@ impl Limits {
                 "http_response_bytes",
                 self.http_response_bytes.to_string(),
                 other.http_response_bytes.to_string(),
+            ),
+            ("file_read_bytes", self.file_read_bytes.to_string(), other.file_read_bytes.to_string()),
+            ("file_write_bytes", self.file_write_bytes.to_string(), other.file_write_bytes.to_string()),
+            ("open_files", self.open_files.to_string(), other.open_files.to_string()),
+            ("file_count", self.file_count.to_string(), other.file_count.to_string()),
+            ("output_file_bytes", self.output_file_bytes.to_string(), other.output_file_bytes.to_string()),
+            (
+                "output_total_bytes",
+                self.output_total_bytes.to_string(),
+                other.output_total_bytes.to_string(),
+            ),
+            (
+                "output_file_count",
+                self.output_file_count.to_string(),
+                other.output_file_count.to_string(),
             ),
             ("http_time_s", seconds(Some(self.http_time)), seconds(Some(other.http_time))),
         ]

@@ -6,6 +6,7 @@
 //! Before: the caller. After: `sandbox`; then the caller again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hypercell_abi::message::OutputStream;
@@ -174,10 +175,49 @@ pub struct Report {
     pub stdout: String,
     /// Standard error.
     pub stderr: String,
+    /// What the run left in /output.
+    pub files: Vec<Artifact>,
     /// What the run used.
     pub usage: Usage,
     /// System calls that the guest kernel does not have, by name, and how often they were tried. Guest-controlled.
     pub unsupported_syscalls: BTreeMap<String, u64>,
+}
+
+/// A file that a run left in /output. Path and contents are guest-controlled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Path below /output: names with single slashes between them.
+    pub path: Vec<u8>,
+    /// Bytes.
+    pub size: u64,
+    /// The contents, unless they are in the directory for output.
+    pub data: Option<Arc<Vec<u8>>>,
+}
+
+/// What a run did with files of mounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileUsage {
+    /// Bytes read.
+    pub read_bytes: u64,
+    /// Bytes written.
+    pub write_bytes: u64,
+    /// Files and directories made.
+    pub count: u64,
+    /// Most files and directories open at once.
+    pub open: u64,
+}
+
+/// What a run left in /output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputUsage {
+    /// Bytes of the largest file.
+    pub largest_bytes: u64,
+    /// Bytes of all files.
+    pub total_bytes: u64,
+    /// Files.
+    pub count: u64,
 }
 
 /// What a run used.
@@ -208,4 +248,8 @@ pub struct Usage {
     pub page_faults: u64,
     /// System calls served.
     pub syscalls: u64,
+    /// Files of mounts.
+    pub files: FileUsage,
+    /// Files of /output.
+    pub output_files: OutputUsage,
 }

@@ -11,12 +11,15 @@ mod capture;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use cap_std::fs::Dir;
 use hypercell_abi::HostFrame;
 use hypercell_abi::message::RunRequest;
 
 use crate::answers::{Answers, Flow, Run};
+use crate::artifacts::{self, Artifacts};
 use crate::audit::{AuditEvent, AuditLog, RunEnding};
 use crate::channel::Outgoing;
 use crate::clock;
@@ -24,10 +27,11 @@ use crate::control::{Control, Counted};
 use crate::dispatch;
 use crate::engine::{Engine, EngineSource, VmError};
 use crate::error::{CrashError, Error, MachineError, SnapshotError, UsageError};
-use crate::gate::{HttpGate, HttpPolicy, Network, ToolGate};
+use crate::gate::{HttpGate, HttpPolicy, MountGate, Network, ToolGate};
 use crate::guest::Guest;
 use crate::in_flight::InFlight;
 use crate::limits::{self, Limits, ToolInfo};
+use crate::mounts::MountInfo;
 use crate::pool::{Lease, Pool, TakeError};
 use crate::preflight;
 use crate::run::{CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolCall, ToolCaller, ToolReply};
@@ -54,6 +58,10 @@ pub struct SandboxOptions {
     pub state: StateMode,
     /// Ceilings for each run.
     pub limits: Limits,
+    /// Directories of the host that the guest may use; no other file of the host can be reached.
+    pub mounts: Vec<MountInfo>,
+    /// Where files of /output go instead of into the report.
+    pub output_dir: Option<PathBuf>,
     /// Who hears of decisions.
     pub audit: AuditLog,
 }
@@ -65,6 +73,8 @@ pub struct Sandbox<S: EngineSource + 'static = Origin> {
     supply: Supply<S>,
     options: SandboxOptions,
     network: Arc<Network>,
+    mounts: MountGate,
+    output_dir: Option<Arc<Dir>>,
     guest: Option<Held<S>>,
     is_closed: bool,
     run: Option<Run>,
@@ -120,10 +130,14 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         options.limits.check()?;
         limits::check_tools(&options.tools)?;
         let network = Arc::new(Network::new(options.http.clone()));
+        let mounts = MountGate::open(&options.mounts)?;
+        let output_dir = options.output_dir.as_deref().map(artifacts::open_dir).transpose()?;
         Ok(Self {
             supply,
             options,
             network,
+            mounts,
+            output_dir,
             guest: None,
             is_closed: false,
             run: None,
@@ -177,12 +191,15 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         self.check_idle()?;
         check_code(spec.code, self.options.limits.code_bytes)?;
         self.control.begin(self.options.limits.wall_time, self.options.limits.output_bytes)?;
+        let artifacts = Artifacts::new(&self.options.limits, self.output_dir.clone());
+        self.control.take_artifacts_into(artifacts);
         self.runs = self.runs.saturating_add(1);
         let run = self.runs;
         self.run = Some(Run {
             number: run,
             tools: ToolGate::new(&self.options.tools, &self.options.limits),
             http: HttpGate::new(self.network.clone(), &self.options.limits),
+            files: self.mounts.budgets(&self.options.limits),
             pending: None,
             in_flight: InFlight::default(),
             pausing: Vec::new(),
@@ -229,7 +246,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             return Err(UsageError::NoSuchCall { call }.into());
         };
         let link = &mut held.guest.link;
-        let flow = Answers::new(&self.options, &self.control, link, run, &mut self.calls)
+        let flow = Answers::new(&self.options, &self.control, link, run, &mut self.mounts, &mut self.calls)
             .reply(call, reply, false)?;
         run.step = None;
         if caller.is_some() {
@@ -240,7 +257,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         }
         let step = match flow {
             Flow::CallTool(call) => Ok(self.step(call)),
-            Flow::Turn(turn) => self.drive(turn),
+            Flow::Turn(turn) | Flow::FileTurn(turn) => self.drive(turn),
             Flow::Finish(..) | Flow::FinishGone(_) => Err(UsageError::NoSuchCall { call }.into()),
         };
         self.settle(step)
@@ -315,6 +332,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         }
         self.return_guest();
         self.guest = None;
+        self.mounts.close_all();
         self.is_closed = true;
     }
 
@@ -359,7 +377,10 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         // A child that was forked has the parent's sandbox, but not its VM.
         let held = self.guest.take().filter(|held| held.guest.is_ours());
         let held = match (held, &self.supply) {
-            (Some(held), _) if held.condition == Condition::Ready => held,
+            (Some(held), _) if held.condition == Condition::Ready => {
+                self.guest = Some(held);
+                return Ok(());
+            }
             (_, Supply::OnDemand(source)) if source.is_in_run() => {
                 return Err(SnapshotError::RunIsOver.into());
             }
@@ -376,6 +397,8 @@ impl<S: EngineSource + 'static> Sandbox<S> {
                 Held::new(guest, lease.filter(|_| self.options.state == StateMode::Fresh))
             }
         };
+        // What was open in the last guest is unknown to this one.
+        self.mounts.close_all();
         self.guest = Some(held);
         Ok(())
     }
@@ -406,6 +429,9 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             max_value_bytes: options.limits.result_bytes,
         };
         guest.link.channel.limit_memory(options.limits.memory_pages());
+        if self.mounts.has_mounts() {
+            guest.link.channel.announce_mounts();
+        }
         guest.link.channel.encode(&Outgoing::Program(HostFrame::RunRequest(request)))
     }
 
@@ -414,7 +440,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         loop {
             let (flow, counted) = self.enter(&turn)?;
             match flow {
-                Flow::Turn(next) => turn = next,
+                Flow::Turn(next) | Flow::FileTurn(next) => turn = next,
                 Flow::CallTool(call) => return Ok(self.step(call)),
                 Flow::Finish(outcome, exit_code) => {
                     if let Some(held) = &mut self.guest {
@@ -446,7 +472,8 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         let Held { guest: Guest { engine, link, .. }, condition, .. } = held;
         self.control.enter_guest(&link.interrupt)?;
         *condition = Condition::Used;
-        let mut answers = Answers::new(&self.options, &self.control, link, run, &mut self.calls);
+        let mut answers =
+            Answers::new(&self.options, &self.control, link, run, &mut self.mounts, &mut self.calls);
         let returned = engine.enter(turn, &mut |asked| answers.answer(asked));
         let guest_time = answers.entered.elapsed();
         let stopped = self.control.leave_guest();
@@ -496,6 +523,9 @@ impl<S: EngineSource + 'static> Sandbox<S> {
 
     fn end_run(&mut self, ending: RunEnding) {
         self.control.end();
+        if self.options.state == StateMode::Fresh || self.guest.is_none() {
+            self.mounts.close_all();
+        }
         if let Some(run) = self.run.take() {
             self.options.audit.record(&AuditEvent::RunEnded { run: run.number, ending });
         }

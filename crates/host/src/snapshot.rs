@@ -23,6 +23,7 @@ use crate::error::{ProtocolError, SnapshotError};
 use crate::image::{self, Image};
 use crate::in_flight::WaitingOutcome;
 use crate::limits::{Limits, ToolInfo, check_tools};
+use crate::mounts::MountInfo;
 use crate::run::ToolCall;
 use crate::sandbox::SandboxOptions;
 use crate::vm::{Vm, VmSnapshot};
@@ -53,6 +54,8 @@ pub(crate) struct Manifest {
     pub(crate) limits: Limits,
     /// What the guest may reach by HTTP, without secrets.
     pub(crate) domains: Vec<String>,
+    /// Where the guest finds directories of the host, and whether it may write there.
+    pub(crate) mounts: Vec<String>,
     /// Whether globals stay after the run.
     pub(crate) keeps_state: bool,
     pub(crate) run: Option<SavedRun>,
@@ -85,6 +88,8 @@ pub(crate) struct SavedRun {
     pub(crate) queued: Vec<SavedCall>,
     pub(crate) pausing: Vec<SavedCall>,
     pub(crate) outcomes: Vec<WaitingOutcome>,
+    /// By how many bytes the files of each mount may still grow.
+    pub(crate) growth: Vec<Option<u64>>,
 }
 
 /// A call without a result.
@@ -107,6 +112,7 @@ impl Snapshot {
             base,
             tools: options.tools.clone(),
             limits: options.limits.clone(),
+            mounts: options.mounts.iter().map(mount_text).collect(),
             domains: options.http.rules.iter().map(ToString::to_string).collect(),
             keeps_state: options.state == crate::sandbox::StateMode::Kept,
             run,
@@ -201,6 +207,12 @@ impl Snapshot {
             let (then, now) = (list(&self.manifest.domains), list(&domains));
             return Err(SnapshotError::OtherDomains { then, now });
         }
+        let mounts: Vec<_> = options.mounts.iter().map(mount_text).collect();
+        if is_running && mounts != self.manifest.mounts {
+            let list = |mounts: &[String]| format!("[{}]", mounts.join(", "));
+            let (then, now) = (list(&self.manifest.mounts), list(&mounts));
+            return Err(SnapshotError::OtherMounts { then, now });
+        }
         let (memory_bytes, max) = (options.limits.memory_bytes, self.memory_bytes());
         if memory_bytes > max {
             return Err(SnapshotError::OtherMemory { memory_bytes, max });
@@ -276,6 +288,11 @@ impl From<ProtocolError> for SnapshotError {
     fn from(error: ProtocolError) -> Self {
         Self::Damaged { detail: error.to_string() }
     }
+}
+
+/// Says what a guest knows of a mount. Where it is on the host may differ.
+fn mount_text(mount: &MountInfo) -> String {
+    format!("{} {}", mount.guest.display(), if mount.is_writable { "rw" } else { "ro" })
 }
 
 /// Says what one processor has and the other has not.

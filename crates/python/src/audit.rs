@@ -5,6 +5,8 @@
 //!
 //! Before: the host's audit log. After: the hook.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hypercell_host::abi::message::OutputStream;
@@ -122,6 +124,23 @@ fn to_dict<'py>(py: Python<'py>, event: &AuditEvent<'_>) -> PyResult<Bound<'py, 
             dict.set_item("request", request)?;
             dict.set_item("kind", kind)?;
             dict.set_item("reason", reason)?;
+        }
+        AuditEvent::FileAllowed { run, operation, mount, path } => {
+            start(&dict, "file_allowed", run)?;
+            dict.set_item("operation", operation)?;
+            dict.set_item("mount", mount)?;
+            dict.set_item("path", OsStr::from_bytes(path))?;
+        }
+        AuditEvent::FileDenied { run, operation, mount, path, reason } => {
+            start(&dict, "file_denied", run)?;
+            dict.set_item("operation", operation)?;
+            dict.set_item("mount", mount)?;
+            dict.set_item("path", OsStr::from_bytes(path))?;
+            dict.set_item("reason", reason.name())?;
+        }
+        AuditEvent::ArtifactAllowed { run, path } => {
+            start(&dict, "artifact_allowed", run)?;
+            dict.set_item("path", OsStr::from_bytes(path))?;
         }
         AuditEvent::LimitReached { run, error } => {
             start(&dict, "limit_reached", run)?;

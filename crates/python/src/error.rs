@@ -87,6 +87,7 @@ fn class_of_snapshot(error: &SnapshotError) -> &'static str {
         | SnapshotError::ToolAdded { .. }
         | SnapshotError::OtherLimit { .. }
         | SnapshotError::OtherDomains { .. }
+        | SnapshotError::OtherMounts { .. }
         | SnapshotError::OtherMemory { .. }
         | SnapshotError::OtherStateMode { .. } => "PolicyError",
         _ => "SnapshotError",
@@ -102,6 +103,13 @@ fn class_of_limit(limit: LimitKind) -> &'static str {
         LimitKind::HttpRequests | LimitKind::HttpRequestBytes | LimitKind::HttpResponseBytes => {
             "NetworkLimitError"
         }
+        LimitKind::FileRead
+        | LimitKind::FileWrite
+        | LimitKind::OpenFiles
+        | LimitKind::FileCount
+        | LimitKind::OutputFile
+        | LimitKind::OutputTotal
+        | LimitKind::OutputFileCount => "FileLimitError",
         _ => "LimitError",
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Before: `python/hypercell/_sandbox.py`. After: `hypercell_host::Sandbox`.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
@@ -13,11 +14,11 @@ use std::time::Duration;
 use hypercell_host::abi::{NamedValues, RawValue};
 use hypercell_host::error::{ProtocolError, UsageError};
 use hypercell_host::{
-    Control, Error, Limits, Origin, Report, RunSpec, SandboxOptions, StateMode, Step, ToolCaller, ToolInfo,
-    ToolReply,
+    Control, Error, Limits, MountInfo, Origin, Report, RunSpec, SandboxOptions, StateMode, Step, ToolCaller,
+    ToolInfo, ToolReply,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::audit::Hook;
 use crate::caller::{Caller, Raised};
@@ -61,6 +62,8 @@ pub(crate) struct Done {
     stdout: String,
     /// Standard error.
     stderr: String,
+    /// Path, size and contents of each file of /output; no contents where a directory has them.
+    files: Py<PyList>,
     /// What the run used.
     usage: Py<PyDict>,
     /// System calls that the guest kernel does not have, and how often they were tried.
@@ -73,7 +76,8 @@ impl Sandbox {
     #[pyo3(signature = (
         base, *, pool=None, tools, keep_state, wall_time_s, memory_bytes, output_bytes, tool_calls, tool_argument_bytes,
         tool_result_bytes, result_bytes, code_bytes, domains=Vec::new(), http_requests, http_request_bytes,
-        http_response_bytes, http_time_s, audit=None
+        http_response_bytes, http_time_s, file_read_bytes, file_write_bytes, open_files, file_count,
+        output_file_bytes, output_total_bytes, output_file_count, mounts=vec![], output_dir=None, audit=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn new(
@@ -95,6 +99,15 @@ impl Sandbox {
         http_request_bytes: u64,
         http_response_bytes: u64,
         http_time_s: f64,
+        file_read_bytes: u64,
+        file_write_bytes: u64,
+        open_files: u64,
+        file_count: u64,
+        output_file_bytes: u64,
+        output_total_bytes: u64,
+        output_file_count: u64,
+        mounts: Vec<(PathBuf, PathBuf, bool, Option<u64>)>,
+        output_dir: Option<PathBuf>,
         audit: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let hook = Hook::new(audit);
@@ -118,7 +131,24 @@ impl Sandbox {
                 http_request_bytes,
                 http_response_bytes,
                 http_time: seconds(py, "http_time_s", http_time_s)?,
+                file_read_bytes,
+                file_write_bytes,
+                open_files,
+                file_count,
+                output_file_bytes,
+                output_total_bytes,
+                output_file_count,
             },
+            mounts: mounts
+                .into_iter()
+                .map(|(host, guest, is_writable, max_bytes)| MountInfo {
+                    host,
+                    guest,
+                    is_writable,
+                    max_bytes,
+                })
+                .collect(),
+            output_dir,
             audit: hook.log(py),
         };
         let (origin, pool) = (base.origin(), pool.map(Pool::share));
@@ -351,13 +381,26 @@ impl Done {
         usage.set_item("memory_peak_bytes", used.memory_peak_bytes)?;
         usage.set_item("page_faults", used.page_faults)?;
         usage.set_item("syscalls", used.syscalls)?;
+        usage.set_item("file_read_bytes", used.files.read_bytes)?;
+        usage.set_item("file_write_bytes", used.files.write_bytes)?;
+        usage.set_item("open_files", used.files.open)?;
+        usage.set_item("file_count", used.files.count)?;
+        usage.set_item("output_file_bytes", used.output_files.largest_bytes)?;
+        usage.set_item("output_total_bytes", used.output_files.total_bytes)?;
+        usage.set_item("output_file_count", used.output_files.count)?;
+        let files = PyList::empty(py);
+        for file in report.files {
+            let data = file.data.as_ref().map(|data| PyBytes::new(py, data));
+            files.append((PyBytes::new(py, &file.path), file.size, data))?;
+        }
+        let files = files.unbind();
         let unsupported = PyDict::new(py);
         for (name, count) in report.unsupported_syscalls {
             unsupported.set_item(name, count)?;
         }
         let (stdout, stderr) = (report.stdout, report.stderr);
         let (usage, unsupported_syscalls) = (usage.unbind(), unsupported.unbind());
-        Ok(Self { value, error, exit_code, stdout, stderr, usage, unsupported_syscalls })
+        Ok(Self { value, error, exit_code, stdout, stderr, files, usage, unsupported_syscalls })
     }
 }
 

@@ -89,6 +89,13 @@ impl Snapshot {
         dict.set_item("http_requests", limits.http_requests)?;
         dict.set_item("http_request_bytes", limits.http_request_bytes)?;
         dict.set_item("http_response_bytes", limits.http_response_bytes)?;
+        dict.set_item("file_read_bytes", limits.file_read_bytes)?;
+        dict.set_item("file_write_bytes", limits.file_write_bytes)?;
+        dict.set_item("open_files", limits.open_files)?;
+        dict.set_item("file_count", limits.file_count)?;
+        dict.set_item("output_file_bytes", limits.output_file_bytes)?;
+        dict.set_item("output_total_bytes", limits.output_total_bytes)?;
+        dict.set_item("output_file_count", limits.output_file_count)?;
         dict.set_item("http_time_s", limits.http_time.as_secs_f64())?;
         Ok(dict)
     }

@@ -14,7 +14,7 @@ use hypercell_abi::frame::{
 };
 use hypercell_abi::limits::{MAX_FRAME_BYTES, MAX_OUTPUT_CHUNK_BYTES, MAX_UNSUPPORTED_SYSCALLS};
 use hypercell_abi::link::{CHUNK_BYTES, Tag};
-use hypercell_abi::message::{Exited, GuestFrame, KernelRequest, OutputStream};
+use hypercell_abi::message::{Exited, FileReply, FileRequest, GuestFrame, KernelRequest, OutputStream};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -48,6 +48,8 @@ struct Channel {
     line_fd: u32,
     /// Sequence number of the host's last frame.
     sequence: u32,
+    /// The host has mounts that nobody has asked for yet.
+    new_mounts: bool,
     started: bool,
     random: Option<ChaCha20Rng>,
 }
@@ -65,6 +67,7 @@ static CHANNEL: KernelCell<Channel> = KernelCell::new(Channel {
     line: Vec::new(),
     line_fd: 1,
     sequence: 0,
+    new_mounts: false,
     started: false,
     random: None,
 });
@@ -216,7 +219,10 @@ fn accept(turn: &[u8]) -> (FrameHeader, &[u8]) {
     if header.memory_limit_pages != 0 {
         mm::MM.with(|mm| mm.set_limit(u64::from(header.memory_limit_pages) * arch::PAGE));
     }
-    CHANNEL.with(|c| c.mix_entropy(&header.entropy));
+    CHANNEL.with(|c| {
+        c.mix_entropy(&header.entropy);
+        c.new_mounts |= header.has_mounts;
+    });
     let Ok((frame_header, body)) = FrameHeader::split(frame) else { arch::abort("bad frame header") };
     CHANNEL.with(|c| c.sequence = frame_header.seq);
     (frame_header, body)
@@ -242,7 +248,7 @@ fn begin_turn(turn: Vec<u8>) -> ! {
                 drop(turn);
                 send_and_stop(chunk)
             }
-            Ok(KernelRequest::Resume) => {}
+            Ok(KernelRequest::Resume | KernelRequest::File(_)) => {}
             Err(_) => arch::abort("kernel frame does not decode"),
         }
     }
@@ -300,16 +306,53 @@ impl Channel {
 fn exchange(frame: &[u8]) -> Vec<u8> {
     let mut turn = turn_of(frame);
     if may_ask(frame) && turn.len() <= CHUNK_BYTES {
-        let answer = ask(core::mem::take(&mut turn));
+        let answer = ask(core::mem::take(&mut turn), 0);
         if !answer.is_empty() {
             accept(&answer);
             return without_header(answer);
         }
     }
+    leave(turn)
+}
+
+/// Leaves the VM with a turn and returns the frame that it is entered with.
+fn leave(turn: Vec<u8>) -> Vec<u8> {
     let chunk = CHANNEL.with(|c| c.start_leaving(turn));
     send(chunk);
     arch::turn_exit();
     CHANNEL.with(|c| core::mem::take(&mut c.reply))
+}
+
+/// Asks the host about a file and hands its reply to `take`. `room` is how many bytes the reply may bring beyond what it
+/// always has.
+///
+/// The host answers without the VM being left, unless the run is over.
+pub fn ask_host<R>(request: &FileRequest<'_>, room: usize, take: impl FnOnce(FileReply<'_>) -> R) -> R {
+    let frame = CHANNEL.with(|c| c.kernel_frame(&GuestFrame::File(*request)));
+    let mut turn = turn_of(&frame);
+    drop(frame);
+    if turn.len() <= CHUNK_BYTES {
+        let answer = ask(core::mem::take(&mut turn), room);
+        if !answer.is_empty() {
+            let (header, body) = accept(&answer);
+            return take(file_reply(header.kind, body));
+        }
+    }
+    let reply = leave(turn);
+    let Ok((header, body)) = FrameHeader::split(&reply) else { arch::abort("bad frame header") };
+    take(file_reply(header.kind, body))
+}
+
+fn file_reply(kind: FrameKind, body: &[u8]) -> FileReply<'_> {
+    match KernelRequest::decode(kind, body) {
+        Ok(KernelRequest::File(reply)) => reply,
+        _ => arch::abort("the host does not answer about a file"),
+    }
+}
+
+/// Whether the host has mounts that it has not been asked for yet, which it now is.
+pub fn take_new_mounts() -> bool {
+    CHANNEL.with(|c| core::mem::take(&mut c.new_mounts))
 }
 
 /// Whether the run goes on after this frame.
@@ -321,10 +364,10 @@ fn may_ask(frame: &[u8]) -> bool {
     })
 }
 
-fn ask(turn: Vec<u8>) -> Vec<u8> {
+fn ask(turn: Vec<u8>, room: usize) -> Vec<u8> {
     CHANNEL.with(|c| {
         let Some(link) = c.link.as_mut() else { arch::abort("no link") };
-        link.ask(turn).unwrap_or_else(|error| arch::abort(error.0))
+        link.ask(turn, room).unwrap_or_else(|error| arch::abort(error.0))
     })
 }
 
@@ -370,6 +413,9 @@ pub fn device_read(to: &mut [u8]) -> SysResult {
     });
     if !outgoing.is_empty() {
         flush_line();
+        if FrameHeader::split(&outgoing).is_ok_and(|(header, _)| header.kind == FrameKind::RunDone) {
+            syscall::end_of_run();
+        }
         let reply = exchange(&outgoing);
         CHANNEL.with(|c| {
             c.inbox = reply;
@@ -430,6 +476,9 @@ pub fn sleep_ns(ns: u64) {
 /// Reports the end of the program; the VM does not run again unless it is restored.
 pub fn exited(status: i32, signal: u32, report: &str) -> ! {
     flush_line();
+    if signal == 0 {
+        syscall::end_of_run();
+    }
     loop {
         request(&GuestFrame::Exited(Exited { status: i64::from(status), signal: u64::from(signal), report }));
     }

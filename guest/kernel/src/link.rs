@@ -26,6 +26,8 @@ use hyperlight_common::vmem::PAGE_SIZE;
 
 use crate::arch;
 
+/// Data of an answer that fits one buffer of the transport with everything else.
+const MAX_SMALL_ROOM: usize = 12 * 1024;
 /// Name of the host's one function.
 const ASK_FUNCTION: &str = hypercell_abi::link::ASK_FUNCTION;
 
@@ -278,8 +280,9 @@ impl Link {
         self.post_buffers()
     }
 
-    /// Asks the host without leaving its call, and returns its answer.
-    pub fn ask(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>, LinkError> {
+    /// Asks the host without leaving its call, and returns its answer. `room` is how many bytes of data it may bring, beside
+    /// one buffer of the transport for everything else.
+    pub fn ask(&mut self, bytes: Vec<u8>, room: usize) -> Result<Vec<u8>, LinkError> {
         self.asked = self.asked.wrapping_add(1).max(1);
         let call = FunctionCall::new(
             ASK_FUNCTION.into(),
@@ -297,7 +300,7 @@ impl Link {
             .to_host
             .chain()
             .readable(message.total_len())
-            .writable(self.to_host_slot_bytes)
+            .writable(self.to_host_slot_bytes + room.saturating_sub(MAX_SMALL_ROOM))
             .build()
             .map_err(|_| LinkError("no room to ask"))?;
         for chunk in message.chunks() {

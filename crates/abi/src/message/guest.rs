@@ -6,7 +6,9 @@
 
 use alloc::vec::Vec;
 
-use super::{HttpPart, HttpRead, HttpSend, TEXT, ToolWait, either, http, read_empty, read_two_texts};
+use super::{
+    FileRequest, HttpPart, HttpRead, HttpSend, TEXT, ToolWait, either, http, read_empty, read_two_texts,
+};
 use crate::error::WireError;
 use crate::fields::{Reader, Writer};
 use crate::frame::{FrameKind, Route};
@@ -73,6 +75,8 @@ pub enum GuestFrame<'a> {
     },
     /// The program is gone; the VM is dead until restored.
     Exited(Exited<'a>),
+    /// The program uses a file of the host, or leaves one for it; answered by FileReply.
+    File(FileRequest<'a>),
 }
 
 /// Call of a tool by the submitted code.
@@ -172,6 +176,7 @@ impl<'a> GuestFrame<'a> {
             Self::Abort { .. } => FrameKind::Abort,
             Self::Checkpointed { .. } => FrameKind::Checkpointed,
             Self::Exited(_) => FrameKind::Exited,
+            Self::File(_) => FrameKind::FileRequest,
         }
     }
 
@@ -182,6 +187,9 @@ impl<'a> GuestFrame<'a> {
     /// [`WireError::FieldTooLong`], [`WireError::TooManyEntries`], [`WireError::DuplicateName`] or
     /// [`WireError::FrameTooLong`]: the message is above a limit.
     pub fn encode(&self, seq: u32) -> Result<Vec<u8>, WireError> {
+        if let Self::File(request) = self {
+            return request.write()?.finish(self.kind(), seq);
+        }
         let mut w = Writer::new(match self {
             Self::Reseeded => 0,
             Self::Warmed { .. } | Self::Sleep { .. } | Self::Checkpointed { .. } => 1,
@@ -191,6 +199,7 @@ impl<'a> GuestFrame<'a> {
             Self::Ready { .. } | Self::Output { .. } | Self::Abort { .. } => 2,
             Self::ToolCall(_) | Self::ToolWait(_) | Self::Exited(_) => 3,
             Self::RunDone(done) => 1u64.saturating_add(done.exit.is_some().into()),
+            Self::File(_) => 0,
         });
         match self {
             Self::Ready { python, implementation } => {
@@ -225,6 +234,7 @@ impl<'a> GuestFrame<'a> {
                 w.key("signal").uint(exited.signal);
                 w.key("report").text("report", exited.report, TEXT)?;
             }
+            Self::File(_) => {}
         }
         w.finish(self.kind(), seq)
     }
@@ -265,6 +275,7 @@ impl<'a> GuestFrame<'a> {
             FrameKind::HttpPart => Ok(Self::HttpPart(HttpPart::read(r)?)),
             FrameKind::HttpRead => Ok(Self::HttpRead(HttpRead::read(r)?)),
             FrameKind::HttpClose => Ok(Self::HttpClose { id: http::read_id(r)? }),
+            FrameKind::FileRequest => Ok(Self::File(FileRequest::read(r)?)),
             FrameKind::Ready => {
                 let (python, implementation) = read_two_texts(r, "python", "impl")?;
                 Ok(Self::Ready { python, implementation })

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use super::calls::{read_replies, write_replies};
-use super::{HttpBody, HttpError, HttpHead, TEXT, either, http, read_empty, read_two_texts};
+use super::{FileReply, HttpBody, HttpError, HttpHead, TEXT, either, http, read_empty, read_two_texts};
 use crate::cbor::len_arg;
 use crate::error::WireError;
 use crate::fields::{Reader, Writer};
@@ -74,6 +74,8 @@ pub enum KernelRequest<'a> {
     },
     /// Go on after Sleep.
     Resume,
+    /// Answer to FileRequest.
+    File(FileReply<'a>),
 }
 
 /// One run of submitted code.
@@ -236,6 +238,7 @@ impl<'a> KernelRequest<'a> {
             Self::Boot { .. } => FrameKind::Boot,
             Self::Checkpoint { .. } => FrameKind::Checkpoint,
             Self::Resume => FrameKind::Resume,
+            Self::File(_) => FrameKind::FileReply,
         }
     }
 
@@ -259,6 +262,7 @@ impl<'a> KernelRequest<'a> {
                 w
             }
             Self::Resume => Writer::new(0),
+            Self::File(reply) => reply.write()?,
         };
         frame.finish(self.kind(), seq)
     }
@@ -293,6 +297,7 @@ impl<'a> KernelRequest<'a> {
                 read_empty(&mut r)?;
                 Self::Resume
             }
+            FrameKind::FileReply => Self::File(FileReply::read(&mut r)?),
             _ => return Err(WireError::WrongDirection { kind, expected: "a frame from host to kernel" }),
         };
         r.finish()?;

@@ -11,8 +11,9 @@
 use hypercell_abi::archive::{Archive, ArchiveBuilder};
 use hypercell_abi::frame::UnsupportedSyscall;
 use hypercell_abi::message::{
-    Exited, HttpBody, HttpError, HttpHead, HttpPart, HttpRead, HttpSend, OutputStream, RunDone, RunError,
-    RunRequest, ToolCall, ToolError, ToolReply, ToolWait,
+    Exited, FileEntry, FilePath, FileReply, FileRequest, FileStat, HttpBody, HttpError, HttpHead, HttpPart,
+    HttpRead, HttpSend, OpenFlags, OutputStream, RunDone, RunError, RunRequest, ToolCall, ToolError,
+    ToolReply, ToolWait,
 };
 use hypercell_abi::{
     EnterHeader, ExitHeader, FrameHeader, FrameKind, GuestFrame, HostFrame, KernelRequest, NamedValues,
@@ -86,7 +87,7 @@ pub fn sample_frames() -> Vec<(&'static str, Vec<u8>)> {
         line: Some(3),
     };
     let exit = RunError { type_name: "SystemExit", message: "3", traceback: "", line: None };
-    vec![
+    let mut frames = vec![
         ("run_request", host(HostFrame::RunRequest(run))),
         ("run_request_plain", host(HostFrame::RunRequest(plain_run))),
         ("tool_reply_ok", host(HostFrame::ToolReply(ToolReply { id: 300, outcome: Ok(value) }))),
@@ -192,6 +193,66 @@ pub fn sample_frames() -> Vec<(&'static str, Vec<u8>)> {
         ("abort", guest(GuestFrame::Abort { reason: "out of memory", report: "rip 0" })),
         ("checkpointed", guest(GuestFrame::Checkpointed { hot: &[0, 0x10, 0, 0, 0, 0, 0, 0] })),
         ("exited", guest(GuestFrame::Exited(Exited { status: -1, signal: 11, report: "at 0x0" }))),
+    ];
+    frames
+        .extend(file_requests().into_iter().map(|(name, request)| (name, guest(GuestFrame::File(request)))));
+    frames.extend(file_replies().into_iter().map(|(name, reply)| (name, kernel(KernelRequest::File(reply)))));
+    frames
+}
+
+const AT: FilePath<'_> = FilePath { mount: 3, path: b"data/caf\xe9" };
+
+/// Each operation on files.
+pub fn file_requests() -> Vec<(&'static str, FileRequest<'static>)> {
+    let flags = OpenFlags::READ.with(OpenFlags::CREATE).with(OpenFlags::DIRECTORY);
+    vec![
+        ("file_mounts", FileRequest::Mounts),
+        ("file_stat", FileRequest::Stat { at: AT, follow: true }),
+        ("file_open", FileRequest::Open { at: AT, flags, mode: 0o644 }),
+        ("file_fstat", FileRequest::StatHandle { handle: 9 }),
+        ("file_read", FileRequest::Read { handle: 9, offset: 1 << 40, len: 65536, need: 10 }),
+        ("file_write", FileRequest::Write { handle: 9, offset: 0, data: b"\x00\xff" }),
+        ("file_truncate", FileRequest::Truncate { handle: 9, len: 5 }),
+        ("file_sync", FileRequest::Sync { handle: 9 }),
+        ("file_list", FileRequest::List { handle: 9 }),
+        ("file_close", FileRequest::Close { handle: u64::MAX }),
+        ("file_mkdir", FileRequest::MakeDir { at: AT, mode: 0o755 }),
+        ("file_unlink", FileRequest::Unlink { at: AT }),
+        ("file_rmdir", FileRequest::RemoveDir { at: AT }),
+        ("file_rename", FileRequest::Rename { at: AT, to: b"data/new" }),
+        ("file_readlink", FileRequest::ReadLink { at: AT }),
+        ("file_chmod", FileRequest::SetMode { at: AT, mode: 0o600 }),
+        ("file_utime", FileRequest::SetTimes { at: AT, accessed: Some(-5), modified: Some(1 << 60) }),
+        ("file_utime_of_nothing", FileRequest::SetTimes { at: AT, accessed: None, modified: None }),
+        ("file_artifact", FileRequest::Artifact { path: b"plots/a.png", offset: 0, data: b"\x89PNG" }),
+    ]
+}
+
+/// Each answer about files.
+pub fn file_replies() -> Vec<(&'static str, FileReply<'static>)> {
+    let stat = FileStat {
+        mode: 0o100_644,
+        number: 77,
+        links: 1,
+        size: 1 << 33,
+        blocks: 8,
+        accessed: 1_700_000_000_000_000_001,
+        modified: -1,
+        changed: 0,
+    };
+    let entries = vec![
+        FileEntry { name: b"caf\xe9", kind: 0o100_000, number: 77 },
+        FileEntry { name: b"sub", kind: 0, number: u64::MAX },
+    ];
+    vec![
+        ("file_reply_done", FileReply::Done),
+        ("file_reply_error", FileReply::Error { errno: 2 }),
+        ("file_reply_stat", FileReply::Stat(stat)),
+        ("file_reply_opened", FileReply::Opened { handle: 9, stat }),
+        ("file_reply_data", FileReply::Data(b"\x00\xff")),
+        ("file_reply_count", FileReply::Count(2)),
+        ("file_reply_entries", FileReply::Entries(entries)),
+        ("file_reply_mounts", FileReply::Mounts(vec![(b"/input", false), (b"/work", true)])),
     ]
 }
 
@@ -203,6 +264,7 @@ pub fn sample_enter() -> EnterHeader {
         entropy: *b"entropy entropy entropy entropy!",
         tsc_khz: 2_400_000,
         is_fresh_start: true,
+        has_mounts: true,
     }
 }
 

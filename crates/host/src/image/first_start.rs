@@ -201,7 +201,7 @@ fn answer(frame: GuestFrame<'_>) -> Answer {
             Answer::Dead { detail: format!("the interpreter died by signal {signal}\n{report}") }
         }
         // `ask` answers these itself.
-        GuestFrame::Output { .. } | GuestFrame::Sleep { .. } => {
+        GuestFrame::Output { .. } | GuestFrame::Sleep { .. } | GuestFrame::File(_) => {
             Answer::Dead { detail: "an interlude out of place".to_owned() }
         }
         GuestFrame::Reseeded => Answer::Dead { detail: "new random numbers, unasked".to_owned() },

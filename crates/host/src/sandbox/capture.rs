@@ -15,9 +15,10 @@ use hypercell_abi::message::ToolCall as WireCall;
 
 use super::{Held, Sandbox, SandboxOptions, StateMode, Supply};
 use crate::answers::{PendingCall, Run};
+use crate::artifacts::Artifacts;
 use crate::engine::EngineSource;
 use crate::error::{Error, SnapshotError, UsageError};
-use crate::gate::{HttpGate, HttpUsage, Network, ToolGate};
+use crate::gate::{FileBudgets, HttpGate, HttpUsage, Network, ToolGate};
 use crate::guest::Guest;
 use crate::in_flight::InFlight;
 use crate::run::ToolCall;
@@ -118,6 +119,7 @@ impl Sandbox {
             queued: run.queued.iter().map(in_flight).collect(),
             pausing: run.pausing.iter().map(in_flight).collect(),
             outcomes: run.in_flight.waiting(),
+            growth: run.files.growth().to_vec(),
         })
     }
 
@@ -140,8 +142,10 @@ impl Sandbox {
 
     /// Takes a saved run over. Its contents come from outside.
     fn take_over(&mut self, saved: &SavedRun) -> Result<(), Error> {
-        let run = continued(saved, &self.options, &self.network, self.runs.saturating_add(1))?;
+        let files = self.mounts.budgets(&self.options.limits);
+        let run = continued(saved, &self.options, &self.network, files, self.runs.saturating_add(1))?;
         self.control.begin(self.options.limits.wall_time, self.options.limits.output_bytes)?;
+        self.control.take_artifacts_into(Artifacts::new(&self.options.limits, self.output_dir.clone()));
         self.control.pause();
         if let Err(error) = self.control.take_over(&saved.past) {
             self.control.end();
@@ -159,20 +163,22 @@ fn continued(
     saved: &SavedRun,
     options: &SandboxOptions,
     network: &Arc<Network>,
+    mut files: FileBudgets,
     number: u64,
 ) -> Result<Run, SnapshotError> {
     let damaged = |detail: String| SnapshotError::Damaged { detail };
     let mut tools = ToolGate::new(&options.tools, &options.limits);
     tools.take_over(saved.tool_calls).map_err(|error| damaged(error.to_string()))?;
     let used = &saved.past.usage;
-    let used = HttpUsage {
+    let http_used = HttpUsage {
         requests: used.http_requests,
         request_bytes: used.http_request_bytes,
         response_bytes: used.http_response_bytes,
         time: used.http_time,
     };
     let mut http = HttpGate::new(network.clone(), &options.limits);
-    http.take_over(&used).map_err(|error| damaged(error.to_string()))?;
+    http.take_over(&http_used).map_err(|error| damaged(error.to_string()))?;
+    files.take_over(&used.files, &saved.growth).map_err(|error| damaged(error.to_string()))?;
     let mut in_flight = InFlight::default();
     for outcome in &saved.outcomes {
         in_flight.take_over(outcome)?;
@@ -188,6 +194,7 @@ fn continued(
         number,
         tools,
         http,
+        files,
         pending: Some(PendingCall {
             id: pending.call.id,
             guest_id: (!pending.is_in_flight).then_some(pending.guest_id),

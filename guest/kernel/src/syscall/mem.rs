@@ -1,8 +1,9 @@
 //! Memory: brk, mmap and their relatives.
 //!
 //! Guarantees: a call that would pass the memory limit of the run answers ENOMEM, so that Python raises MemoryError.
-//! A shared writable mapping of a file in /tmp is a private copy that msync and munmap write back: with one process
-//! nobody can see the difference in between, other than by reading the file.
+//! A shared writable mapping of a file in memory or of the host is a copy; msync, munmap and the end of the run write the
+//! pages back that changed. With one process nobody in the guest sees the difference in between, other than by reading the
+//! file.
 //!
 //! Before: table. After: mm, vfs.
 
@@ -18,11 +19,16 @@ use crate::mm::{Backing, MM, Prot};
 use crate::user;
 use crate::vfs::{self, FileRef, MapSource};
 
+/// Bytes that a mapping is filled with at a time.
+const BUFFER_BYTES: usize = 64 * 1024;
+
 struct SharedMapping {
     start: u64,
     len: u64,
     file: FileRef,
     offset: u64,
+    /// A sum of each page as the file has it, to tell which ones the program changed.
+    sums: Vec<u64>,
 }
 
 static SHARED: KernelCell<Vec<SharedMapping>> = KernelCell::new(Vec::new());
@@ -85,7 +91,9 @@ fn map_memory_file(
 ) -> SysResult {
     let filling = Prot::READ | Prot::WRITE;
     let start = MM.with(|mm| mm.map(hint, len, fixed, filling, Backing::Anonymous, true))?;
-    let mut buffer = vec![0; 64 * 1024];
+    let is_written_back = shared && prot.contains(Prot::WRITE);
+    let mut sums = Vec::new();
+    let mut buffer = vec![0; BUFFER_BYTES];
     let mut done = 0;
     while done < len {
         let want = buffer.len().min((len - done) as usize);
@@ -94,40 +102,74 @@ fn map_memory_file(
             break;
         }
         user::write_bytes(start + done, &buffer[..n])?;
+        if is_written_back {
+            buffer[n..].fill(0);
+            sums.extend(buffer[..n.next_multiple_of(PAGE as usize)].chunks(PAGE as usize).map(sum));
+        }
         done += n as u64;
     }
     if prot != filling {
         MM.with(|mm| mm.protect(start, len, prot))?;
     }
-    if shared && prot.contains(Prot::WRITE) {
-        SHARED.with(|list| list.push(SharedMapping { start, len, file, offset }));
+    if is_written_back {
+        SHARED.with(|list| list.push(SharedMapping { start, len, file, offset, sums }));
     }
     Ok(start)
+}
+
+/// A sum of a page that changes with it.
+fn sum(page: &[u8]) -> u64 {
+    page.chunks_exact(8).fold(0xcbf2_9ce4_8422_2325, |sum: u64, word| {
+        let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
+        (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    })
+}
+
+impl SharedMapping {
+    /// Writes the pages that changed since the last time to the file.
+    fn write_back(&mut self, buffer: &mut [u8]) {
+        let size = self.file.size().saturating_sub(self.offset).min(self.len);
+        let mut done = 0;
+        while done < size {
+            let n = PAGE.min(size - done) as usize;
+            buffer[n..].fill(0);
+            if user::read_bytes(self.start + done, &mut buffer[..n]).is_err() {
+                break;
+            }
+            let now = sum(buffer);
+            let page = (done / PAGE) as usize;
+            if page >= self.sums.len() {
+                // The file has grown since it was mapped: what the mapping shows there was zeroes.
+                self.sums.resize(page + 1, sum(&[0; PAGE as usize]));
+            }
+            if self.sums[page] != now {
+                self.file.pwrite(self.offset + done, &buffer[..n]);
+                self.sums[page] = now;
+            }
+            done += n as u64;
+        }
+    }
 }
 
 /// Writes shared mappings that overlap a range back to their files; forgets those that `drop` unmaps.
 fn write_back(start: u64, len: u64, drop: bool) {
     let end = start.saturating_add(len);
-    let overlapping: Vec<(u64, u64, FileRef, u64)> = SHARED.with(|list| {
-        let found = list.iter().filter(|m| m.start < end && start < m.start + m.len);
-        let found = found.map(|m| (m.start, m.len, m.file.clone(), m.offset)).collect();
-        if drop {
-            list.retain(|m| !(start <= m.start && m.start + m.len <= end));
-        }
-        found
-    });
-    let mut buffer = vec![0; 64 * 1024];
-    for (at, len, file, offset) in overlapping {
-        let size = file.size().saturating_sub(offset).min(len);
-        let mut done = 0;
-        while done < size {
-            let n = buffer.len().min((size - done) as usize);
-            if user::read_bytes(at + done, &mut buffer[..n]).is_err() {
-                break;
-            }
-            file.pwrite(offset + done, &buffer[..n]);
-            done += n as u64;
-        }
+    // The list is not borrowed while files are written: that may ask the host.
+    let mut list = SHARED.with(core::mem::take);
+    let mut buffer = vec![0; PAGE as usize];
+    for mapping in list.iter_mut().filter(|m| m.start < end && start < m.start + m.len) {
+        mapping.write_back(&mut buffer);
+    }
+    if drop {
+        list.retain(|m| !(start <= m.start && m.start + m.len <= end));
+    }
+    SHARED.with(|now| *now = list);
+}
+
+/// Writes all shared mappings back to their files.
+pub fn write_back_all() {
+    if !SHARED.with(|list| list.is_empty()) {
+        write_back(0, u64::MAX, false);
     }
 }
 

@@ -14,6 +14,7 @@ pub mod time;
 use hypercell_abi::frame::UnsupportedSyscall;
 
 use crate::cell::KernelCell;
+use crate::vfs;
 
 const KINDS: usize = 32;
 
@@ -41,6 +42,12 @@ pub fn take_unsupported(out: &mut [UnsupportedSyscall]) -> usize {
         }
         n
     })
+}
+
+/// Brings what the program left to its files and to the host: the run is about to end.
+pub fn end_of_run() {
+    mem::write_back_all();
+    vfs::hand_over_output();
 }
 
 /// Forgets the counts: a new run begins.

@@ -12,6 +12,7 @@ use core::cell::Cell;
 use linux_raw_sys::general as linux;
 
 use super::event::{Epoll, EventCounter};
+use super::hostfile::{HostDir, HostFile};
 use super::node::{Kind, Meta, Node, Place};
 use super::outside;
 use super::pipe::{PipeEnd, Side, SocketEnd};
@@ -64,6 +65,10 @@ pub enum Object {
     Image(&'static [u8]),
     /// A file or directory in memory.
     Ram(Rc<RamNode>),
+    /// A file of the host.
+    Host(HostFile),
+    /// A directory of the host.
+    HostDir(HostDir),
     /// A directory that is not in memory.
     Dir,
     /// The text of a kernel file, as it was at open.
@@ -164,6 +169,7 @@ impl OpenFile {
     pub fn is_seekable(&self) -> bool {
         match &self.object {
             Object::Image(_) | Object::Ram(_) | Object::Dir | Object::Text(_) => true,
+            Object::Host(_) | Object::HostDir(_) => true,
             Object::Device(device) => device.is_seekable(),
             Object::Pipe(_) | Object::Socket(_) | Object::Event(_) | Object::Epoll(_) | Object::Path => false,
         }
@@ -184,6 +190,7 @@ impl OpenFile {
         match &self.object {
             Object::Image(contents) => contents.len() as u64,
             Object::Ram(node) => node.size(),
+            Object::Host(file) => file.meta().map_or(0, |meta| meta.size),
             _ => 0,
         }
     }
@@ -206,7 +213,8 @@ impl OpenFile {
             Object::Image(contents) => put_from(contents, offset, to)?,
             Object::Text(contents) => put_from(contents, offset, to)?,
             Object::Ram(node) => node.read(offset, left, &mut |piece| to.put(piece))?,
-            Object::Dir => return Err(Errno::EISDIR),
+            Object::Host(file) => file.read(offset, left, &mut |piece| to.put(piece))?,
+            Object::Dir | Object::HostDir(_) => return Err(Errno::EISDIR),
             Object::Device(device) => device.read(to)?,
             Object::Pipe(end) if end.side() == Side::Read => end.read(to, false)?.ok_or(self.would_wait())?,
             Object::Socket(socket) => socket.incoming.read(to, false)?.ok_or(self.would_wait())?,
@@ -242,12 +250,20 @@ impl OpenFile {
                 }
                 done
             }
+            Object::Host(file) => {
+                let done = file.write(at.unwrap_or(self.offset.get()), from)?;
+                if at.is_none() {
+                    let appends = self.flags.get() & linux::O_APPEND != 0;
+                    self.offset.set(if appends { self.size() } else { self.offset.get() + done as u64 });
+                }
+                done
+            }
             Object::Device(device) => device.write(from)?,
             Object::Pipe(end) if end.side() == Side::Write => end.write(from)?.ok_or(self.would_wait())?,
             Object::Socket(socket) => socket.outgoing.write(from)?.ok_or(self.would_wait())?,
             Object::Event(counter) => counter.write(from)?.ok_or(self.would_wait())?,
             Object::Image(_) | Object::Text(_) => return Err(Errno::EBADF),
-            Object::Dir | Object::Pipe(_) | Object::Path => return Err(Errno::EBADF),
+            Object::Dir | Object::HostDir(_) | Object::Pipe(_) | Object::Path => return Err(Errno::EBADF),
             Object::Epoll(_) => return Err(Errno::EINVAL),
         };
         Ok(done as u64)
@@ -269,6 +285,12 @@ impl OpenFile {
             Object::Text(contents) => bytes.extend_from_slice(window(contents, offset, max)),
             Object::Ram(node) => {
                 node.read(offset, max, &mut |piece| {
+                    bytes.extend_from_slice(piece);
+                    Ok(piece.len())
+                })?;
+            }
+            Object::Host(file) => {
+                file.read(offset, max, &mut |piece| {
                     bytes.extend_from_slice(piece);
                     Ok(piece.len())
                 })?;
@@ -311,6 +333,7 @@ impl OpenFile {
             Object::Pipe(_) | Object::Socket(_) | Object::Event(_) | Object::Epoll(_) => true,
             Object::Device(device) => device.can_be_watched(),
             Object::Image(_) | Object::Ram(_) | Object::Dir | Object::Text(_) | Object::Path => false,
+            Object::Host(_) | Object::HostDir(_) => false,
         }
     }
 
@@ -331,7 +354,9 @@ impl OpenFile {
         match &self.object {
             Object::Pipe(end) => Some(end.waiting() as u64),
             Object::Socket(socket) => Some(socket.incoming.waiting() as u64),
-            Object::Image(_) | Object::Ram(_) => Some(self.size().saturating_sub(self.offset.get())),
+            Object::Image(_) | Object::Ram(_) | Object::Host(_) => {
+                Some(self.size().saturating_sub(self.offset.get()))
+            }
             _ => None,
         }
     }

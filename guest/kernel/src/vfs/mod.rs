@@ -1,12 +1,12 @@
 //! The file system of the program: one tree of paths, and the table of open files.
 //!
-//! What it is: a read-only image (the interpreter, its libraries, the guest Python), /tmp and /dev/shm in memory, and a
-//! table of devices and kernel files. Guarantees: a write outside of memory is `EROFS`; a path never leaves the tree,
-//! since there is nothing else; a call never waits for what cannot come (`EDEADLK`). Never: panics on what a program
+//! What it is: a read-only image (the interpreter, its libraries, the guest Python), /tmp, /output and /dev/shm in memory,
+//! directories of the host (mounts), and a table of devices and kernel files. Guarantees: a write outside of memory and
+//! mounts is `EROFS`; a path never leaves the tree, since there is nothing else; a call never waits for what cannot come (`EDEADLK`). Never: panics on what a program
 //! passes; never holds the tree borrowed while a device leaves the VM.
 //!
-//! Reading order: path (names to nodes), ops (open, create, remove), file (read, write, poll), then ramfs, pipe, event,
-//! special and proc for what the nodes are.
+//! Reading order: path (names to nodes), ops (open, create, remove), file (read, write, poll), then ramfs, hostfs, pipe,
+//! event, special and proc for what the nodes are.
 //!
 //! Before: syscall/fs, syscall/mem, loader. After: outside.
 
@@ -15,8 +15,13 @@ mod against_linux;
 pub mod event;
 pub mod fd;
 pub mod file;
+pub mod hostfile;
+pub mod hostfs;
+pub mod inode;
+mod mounts;
 pub mod node;
 pub mod ops;
+mod output;
 pub mod outside;
 pub mod path;
 pub mod pipe;
@@ -29,18 +34,19 @@ mod tests;
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 
 use hypercell_abi::archive::{Archive, EntryId, EntryKind};
 use linux_raw_sys::general as linux;
 
 pub use fd::{FdTable, MAX_DESCRIPTORS};
 pub use file::{Object, OpenFile};
+pub use inode::{FileRef, Inode};
 pub use node::{Kind, Meta, Node, Place, Time};
-pub use ramfs::FileRef;
 
 use crate::cell::KernelCell;
 use crate::errno::Errno;
+use mounts::HostMounts;
 use path::Follow;
 use ramfs::{RamFs, RamNode};
 use space::Space;
@@ -63,6 +69,8 @@ pub struct Vfs {
     archive: Archive<'static>,
     tmp: RamFs,
     shm: RamFs,
+    output: RamFs,
+    host_mounts: RefCell<Rc<HostMounts>>,
     /// Number of the last inode made in memory.
     last_number: Cell<u64>,
     /// What programs may still store.
@@ -88,13 +96,15 @@ impl Vfs {
     pub fn new(archive: &'static [u8]) -> Result<Self, Errno> {
         let archive = Archive::parse(archive).map_err(|_| Errno::EIO)?;
         let space = Rc::new(Space::default());
-        let (tmp, shm) = (RamFs::new(&space, 1), RamFs::new(&space, 2));
+        let [tmp, shm, output] = [1, 2, 3].map(|number| RamFs::new(&space, number));
         let cwd = Place::of(Node::Ram(tmp.root().clone()));
         let mut vfs = Self {
             archive,
             tmp,
             shm,
-            last_number: Cell::new(2),
+            output,
+            host_mounts: RefCell::default(),
+            last_number: Cell::new(3),
             space,
             fds: FdTable::default(),
             cwd,
@@ -114,14 +124,27 @@ impl Vfs {
         Ok(vfs)
     }
 
+    /// Whether a name in a mount may be changed.
+    pub fn may_write(&self, node: &hostfs::HostNode) -> bool {
+        self.host_mounts().is_writable(node.mount)
+    }
+
     fn next_number(&self) -> u64 {
         self.last_number.set(self.last_number.get() + 1);
         self.last_number.get()
     }
 
     /// The root directories in memory, with their paths.
-    fn mounts(&self) -> [(&'static str, &Rc<RamNode>); 2] {
-        [("/tmp", self.tmp.root()), ("/dev/shm", self.shm.root())]
+    fn mounts(&self) -> [(&'static str, &Rc<RamNode>); 3] {
+        [("/tmp", self.tmp.root()), ("/dev/shm", self.shm.root()), ("/output", self.output.root())]
+    }
+
+    /// The directories of the host. The first look after the host said that there are some asks for them.
+    fn host_mounts(&self) -> Rc<HostMounts> {
+        if outside::take_new_mounts() {
+            self.host_mounts.replace(Rc::new(HostMounts::fetch()));
+        }
+        self.host_mounts.borrow().clone()
     }
 }
 
@@ -150,13 +173,24 @@ pub fn set_program(arguments: &[&str], environment: &[&str]) {
     });
 }
 
-/// Borrows the tree. `f` must not leave the VM (devices); use [`file`] and call the file instead.
+/// Borrows the tree. `f` may ask the host about mounts, but must not leave the VM otherwise (devices); use [`file`] and call
+/// the file instead.
 ///
 /// # Errors
 ///
 /// What `f` answers, and `EIO` before `init`.
 pub fn with<R>(f: impl FnOnce(&mut Vfs) -> Result<R, Errno>) -> Result<R, Errno> {
     VFS.with(|slot| slot.as_mut().map_or(Err(Errno::EIO), f))
+}
+
+/// Hands what the program left in /output to the host: the run is about to end.
+pub fn hand_over_output() {
+    let root = with(|vfs| Ok(vfs.output.root().clone()));
+    if let Ok(root) = root
+        && !root.is_empty_dir()
+    {
+        output::hand_over(&root);
+    }
 }
 
 /// The open file of a descriptor.
@@ -188,7 +222,7 @@ pub fn image_file(path: &[u8]) -> Result<&'static [u8], Errno> {
 pub enum MapSource {
     /// Contents of a file of the image; they start on a page, and zeroes follow up to the end of the last page.
     Image(&'static [u8]),
-    /// A file in memory.
+    /// A file in memory or of the host, which is copied.
     Memory(FileRef),
 }
 
@@ -207,7 +241,8 @@ pub fn map_source(fd: i32, shared_write: bool) -> Result<MapSource, Errno> {
     }
     match &file.object {
         Object::Image(contents) => Ok(MapSource::Image(contents)),
-        Object::Ram(node) if node.kind() == Kind::File => Ok(MapSource::Memory(FileRef(node.clone()))),
+        Object::Ram(node) if node.kind() == Kind::File => Ok(MapSource::Memory(FileRef::Ram(node.clone()))),
+        Object::Host(_) => Ok(MapSource::Memory(FileRef::Host(file))),
         _ => Err(Errno::ENODEV),
     }
 }

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
 use super::file::OpenFile;
+use super::hostfs::HostNode;
 use super::outside;
 use super::ramfs::RamNode;
 
@@ -18,6 +19,10 @@ pub enum Node {
     Image(u32),
     /// An inode of /tmp.
     Ram(Rc<RamNode>),
+    /// A name in a mount.
+    Host(Rc<HostNode>),
+    /// A directory on the way to a mount, by its place in `HostMounts::points`.
+    Point(usize),
     /// A row of the table of devices and kernel files.
     Special(usize),
     /// /proc/self/fd/N: a link to whatever the descriptor is.

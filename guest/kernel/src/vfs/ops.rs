@@ -1,6 +1,6 @@
 //! What can be done to names: open, create, remove, rename, link, list.
 //!
-//! Guarantees: only directories in memory change; everything else answers `EROFS`. A call either does all of its work or
+//! Guarantees: only directories in memory and in writable mounts change; everything else answers `EROFS`. A call either does all of its work or
 //! leaves the tree as it was. Never: touches program memory.
 //!
 //! Before: syscall/fs. After: path, ramfs, file.
@@ -11,6 +11,8 @@ use alloc::vec::Vec;
 use hypercell_abi::archive::{self, EntryId};
 use linux_raw_sys::general as linux;
 
+use super::hostfile::{HostDir, HostFile};
+use super::hostfs::{self, HostNode};
 use super::node::{Kind, Node, Place};
 use super::path::{Follow, Last, Walk, is_plain};
 use super::pipe::Side;
@@ -23,6 +25,9 @@ use crate::errno::Errno;
 const PATH_FLAGS: u32 = linux::O_PATH | linux::O_DIRECTORY | linux::O_NOFOLLOW | linux::O_CLOEXEC;
 /// The bit of O_TMPFILE beside O_DIRECTORY.
 const TMPFILE: u32 = linux::O_TMPFILE & !linux::O_DIRECTORY;
+
+/// Offset in the listing of a directory in memory from which mounts follow.
+pub const POINTS: u64 = 1 << 62;
 
 /// An entry of a directory listing.
 #[derive(Debug)]
@@ -49,6 +54,8 @@ pub enum Taken {
 fn writable_dir(place: &Place) -> Result<&Rc<RamNode>, Errno> {
     match &place.node {
         Node::Ram(dir) => Ok(dir),
+        // Not offered there: links, and files without a name.
+        Node::Host(_) => Err(Errno::EPERM),
         _ => Err(Errno::EROFS),
     }
 }
@@ -110,6 +117,12 @@ impl Vfs {
         if flags & linux::O_DIRECTORY != 0 {
             return Err(Errno::EINVAL);
         }
+        if let Node::Host(dir) = &walk.parent.node {
+            let path = dir.join(&walk.name);
+            let (file, meta) = HostFile::open(dir.mount, &path, flags, mode & !self.umask)?;
+            let place = Place::of(Node::Host(Rc::new(HostNode { mount: dir.mount, path, meta })));
+            return Ok(OpenFile::at(place, Object::Host(file), flags));
+        }
         let dir = writable_dir(&walk.parent)?;
         let node = RamNode::new_file(&self.space, self.next_number(), mode & !self.umask)?;
         dir.attach(&walk.name, &node)?;
@@ -128,6 +141,9 @@ impl Vfs {
         }
         let place = self.resolve(start, path, Follow::Yes)?;
         self.expect_dir(&place)?;
+        if matches!(place.node, Node::Host(_)) {
+            return Err(Errno::EOPNOTSUPP);
+        }
         writable_dir(&place)?;
         let node = RamNode::new_file(&self.space, self.next_number(), mode & !self.umask)?;
         let flags = flags & !linux::O_TMPFILE;
@@ -145,6 +161,9 @@ impl Vfs {
                 }
                 Object::Ram(node.clone())
             }
+            Node::Host(node) if kind == Kind::Dir => Object::HostDir(HostDir::open(node.mount, &node.path)?),
+            Node::Host(node) => Object::Host(HostFile::open(node.mount, &node.path, flags, 0)?.0),
+            Node::Point(_) => Object::Dir,
             Node::Special(row) => match ROWS.get(*row) {
                 Some((_, Special::Device(special::Device::Terminal, ..))) => return Err(Errno::ENXIO),
                 Some((_, Special::Device(device, ..))) => Object::Device(*device),
@@ -204,6 +223,9 @@ impl Vfs {
     /// As mkdir(2).
     pub fn make_dir(&mut self, start: Place, path: &[u8], mode: u32) -> Result<(), Errno> {
         let walk = self.walk(start, path, Follow::NoToChange)?;
+        if let (Node::Host(dir), None) = (&walk.parent.node, &walk.target) {
+            return hostfs::make_dir(dir.mount, &dir.join(&walk.name), mode & !self.umask);
+        }
         self.attach_new(walk, |vfs, number| RamNode::new_dir(&vfs.space, number, mode & !vfs.umask))
     }
 
@@ -259,6 +281,7 @@ impl Vfs {
             Node::Ram(node) => node,
             Node::Open(file) => file.ram().ok_or(Errno::EXDEV)?,
             Node::Image(_) if matches!(walk.parent.node, Node::Image(_)) => return Err(Errno::EROFS),
+            Node::Host(_) if matches!(walk.parent.node, Node::Host(_)) => return Err(Errno::EPERM),
             _ => return Err(Errno::EXDEV),
         };
         let Node::Ram(dir) = &walk.parent.node else { return Err(Errno::EXDEV) };
@@ -278,6 +301,9 @@ impl Vfs {
         }
         if walk.must_be_dir {
             return Err(Errno::ENOTDIR);
+        }
+        if let Node::Host(dir) = &walk.parent.node {
+            return hostfs::unlink(dir.mount, &dir.join(&walk.name));
         }
         let dir = writable_dir(&walk.parent)?;
         dir.detach(&walk.name).map(drop)
@@ -301,6 +327,9 @@ impl Vfs {
         if self.is_mount(target) {
             return Err(Errno::EBUSY);
         }
+        if let Node::Host(node) = &target.node {
+            return hostfs::remove_dir(node.mount, &node.path);
+        }
         let Node::Ram(node) = &target.node else { return Err(Errno::EROFS) };
         if !node.is_empty_dir() {
             return Err(Errno::ENOTEMPTY);
@@ -309,11 +338,13 @@ impl Vfs {
         dir.detach(&name).map(drop)
     }
 
-    fn is_mount(&self, place: &Place) -> bool {
+    pub(super) fn is_mount(&self, place: &Place) -> bool {
         match &place.node {
             Node::Ram(node) => self.mounts().into_iter().any(|(_, root)| Rc::ptr_eq(root, node)),
             Node::Image(id) => *id == archive::ROOT.0,
             Node::Special(row) => special::parent(*row).is_none(),
+            Node::Host(node) => node.path.is_empty(),
+            Node::Point(_) => true,
             Node::Descriptor(_) | Node::Open(_) => false,
         }
     }
@@ -330,6 +361,9 @@ impl Vfs {
             return Err(Errno::EBUSY);
         }
         let source = from.target.as_ref().ok_or(Errno::ENOENT)?;
+        if let Node::Host(node) = &source.node {
+            return self.rename_host(node, &from, &to, taken);
+        }
         let Node::Ram(node) = &source.node else {
             let crosses = matches!(to.parent.node, Node::Ram(_));
             return Err(if crosses { Errno::EXDEV } else { Errno::EROFS });
@@ -406,9 +440,18 @@ impl Vfs {
         }
         let start = offset.max(2) - 2;
         if let Node::Ram(node) = &place.node {
-            return node.list(start, &mut |name, node, next| {
-                visit(Listed { name, number: node.number(), kind: node.kind(), next: next + 2 })
-            });
+            let mut goes_on = true;
+            if start < POINTS {
+                node.list(start, &mut |name, node, next| {
+                    goes_on =
+                        visit(Listed { name, number: node.number(), kind: node.kind(), next: next + 2 });
+                    goes_on
+                })?;
+            }
+            if goes_on {
+                self.list_points(place, start.max(POINTS), visit);
+            }
+            return Ok(());
         }
         if let Node::Image(id) = place.node
             && id != archive::ROOT.0
@@ -451,6 +494,12 @@ impl Vfs {
             let name = path.strip_prefix(dir)?.strip_prefix('/')?;
             (!name.contains('/')).then(|| name.as_bytes().to_vec())
         };
+        let mounts = self.host_mounts();
+        if let (false, Some(path)) = (matches!(place.node, Node::Ram(_)), self.path_of_points(place, &mounts))
+        {
+            let points = mounts.children(&path);
+            entries.extend(points.map(|(point, name)| (name.to_vec(), point as u64 + 1, Kind::Dir)));
+        }
         match &place.node {
             Node::Image(id) => {
                 entries.extend((0..ROWS.len()).filter(|row| special::parent(*row).is_none()).map(row_entry));
@@ -475,7 +524,7 @@ impl Vfs {
                     mounts.filter_map(|(path, root)| Some((root_of(path, special::path(*row))?, root)));
                 entries.extend(here.map(|(name, root)| (name, root.number(), Kind::Dir)));
             }
-            Node::Ram(_) | Node::Descriptor(_) | Node::Open(_) => {}
+            Node::Ram(_) | Node::Host(_) | Node::Point(_) | Node::Descriptor(_) | Node::Open(_) => {}
         }
         entries
     }

@@ -3,7 +3,7 @@
 //! Before: vfs, syscall/{fs,poll}. After: channel, time, mm.
 
 #[cfg(not(test))]
-pub use crate::channel::{device_read, device_write, output, random, sleep_ns};
+pub use crate::channel::{ask_host, device_read, device_write, output, random, sleep_ns, take_new_mounts};
 #[cfg(not(test))]
 pub use crate::mm::{proc_maps, rss_bytes, total_bytes, uncommitted_bytes};
 #[cfg(not(test))]
@@ -20,7 +20,13 @@ pub mod stand_in {
 
     use std::cell::{Cell, RefCell};
 
+    use hypercell_abi::message::{FileReply, FileRequest};
+    use hypercell_abi::{FrameHeader, KernelRequest};
+
     use crate::errno::{Errno, SysResult};
+
+    /// Answers a request with a whole frame.
+    pub type FakeHost = fn(&FileRequest<'_>) -> KernelRequest<'static>;
 
     thread_local! {
         /// Everything written to standard output and error.
@@ -29,6 +35,10 @@ pub mod stand_in {
         pub static SLEPT: Cell<u64> = const { Cell::new(0) };
         /// Bytes that files may still take.
         pub static ROOM: Cell<u64> = const { Cell::new(64 << 20) };
+        /// Whoever answers about files, once `NEW_MOUNTS` is set.
+        pub static HOST: Cell<Option<FakeHost>> = const { Cell::new(None) };
+        /// The host says that there are mounts.
+        pub static NEW_MOUNTS: Cell<bool> = const { Cell::new(false) };
         /// The frame that waits in the channel.
         pub static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
@@ -45,6 +55,20 @@ pub mod stand_in {
     pub fn device_write(frame: &[u8]) -> SysResult {
         FRAME.set(frame.to_vec());
         Ok(frame.len() as u64)
+    }
+
+    pub fn ask_host<R>(request: &FileRequest<'_>, _room: usize, take: impl FnOnce(FileReply<'_>) -> R) -> R {
+        let host = HOST.get().expect("a test with mounts has a host");
+        let frame = host(request).encode(0).expect("within the limits");
+        let (header, body) = FrameHeader::split(&frame).expect("a frame");
+        match KernelRequest::decode(header.kind, body) {
+            Ok(KernelRequest::File(reply)) => take(reply),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn take_new_mounts() -> bool {
+        NEW_MOUNTS.take()
     }
 
     pub fn output(fd: u32, bytes: &[u8]) -> SysResult {

@@ -14,10 +14,12 @@ use alloc::vec::Vec;
 use hypercell_abi::archive::{self, EntryId};
 use linux_raw_sys::general as linux;
 
+use super::hostfs::HostNode;
+use super::mounts;
 use super::node::{Kind, Meta, Node, Place, Time};
 use super::ramfs::RamNode;
 use super::special::{self, ROWS, Special};
-use super::{OpenFile, Vfs, kind_of};
+use super::{Object, OpenFile, Vfs, kind_of};
 use crate::errno::Errno;
 
 /// Most links in one resolution (path_resolution(7)).
@@ -39,7 +41,7 @@ pub enum Follow {
 }
 
 impl Follow {
-    fn follows(self, before_slash: bool) -> bool {
+    pub(super) fn follows(self, before_slash: bool) -> bool {
         match self {
             Self::Yes => true,
             Self::No => before_slash,
@@ -48,7 +50,7 @@ impl Follow {
         }
     }
 
-    fn demands_dir(self) -> bool {
+    pub(super) fn demands_dir(self) -> bool {
         matches!(self, Self::Yes | Self::No)
     }
 }
@@ -133,6 +135,9 @@ impl Vfs {
                 // Nothing but slashes left: the path named this directory.
                 self.expect_dir(&at)?;
                 let parent = self.parent(&at);
+                if let Node::Host(node) = &at.node {
+                    at = Place::of(Node::Host(node.again()?));
+                }
                 return Ok(Walk { parent, name: Vec::new(), last, target: Some(at), must_be_dir: true });
             }
             let to = from + rest[from..].iter().take_while(|&&b| b != b'/').count();
@@ -153,6 +158,15 @@ impl Vfs {
                     continue;
                 }
                 _ => last = Last::Name,
+            }
+            if let Node::Host(dir) = &at.node {
+                let (names, end) = mounts::names(&rest, from);
+                position = end;
+                match self.walk_host(dir.clone(), &names, &rest[end..], follow)? {
+                    Ok(found) => return Ok(found),
+                    Err(dir) => at = dir,
+                }
+                continue;
             }
             let is_last = rest[to..].iter().all(|&b| b == b'/');
             let must_be_dir = is_last && to < rest.len();
@@ -221,6 +235,9 @@ impl Vfs {
 
     /// Looks a name up in a directory.
     fn child(&self, dir: &Place, name: &[u8]) -> Result<Option<(Node, Kind)>, Errno> {
+        if let Some(found) = self.point(dir, name)? {
+            return Ok(Some((found, Kind::Dir)));
+        }
         match &dir.node {
             Node::Image(id) => {
                 if *id == archive::ROOT.0
@@ -250,6 +267,8 @@ impl Vfs {
                 }
                 Ok(special::child(*row, name).map(|row| (Node::Special(row), special::kind(row))))
             }
+            // Names in a mount are looked up together.
+            Node::Point(_) | Node::Host(_) => Ok(None),
             Node::Descriptor(_) | Node::Open(_) => Err(Errno::ENOTDIR),
         }
     }
@@ -282,6 +301,11 @@ impl Vfs {
             Node::Special(row) => {
                 special::parent(*row).map_or_else(|| self.root(), |row| Place::of(Node::Special(row)))
             }
+            Node::Host(node) if node.path.is_empty() => {
+                self.above_point(self.host_mounts().point_of(node.mount))
+            }
+            Node::Host(node) => Place::of(Node::Host(HostNode::dir(node.mount, mounts::split(&node.path).0))),
+            Node::Point(point) => self.above_point(Some(*point)),
             Node::Descriptor(_) | Node::Open(_) => self.root(),
         }
     }
@@ -294,6 +318,8 @@ impl Vfs {
             }
             Node::Ram(node) => node.kind(),
             Node::Special(row) => special::kind(*row),
+            Node::Host(node) => node.kind(),
+            Node::Point(_) => Kind::Dir,
             Node::Descriptor(_) => Kind::Link,
             Node::Open(file) => file.anonymous_meta().kind(),
         }
@@ -329,7 +355,8 @@ impl Vfs {
                 let file = self.fds.get(*fd).map_err(|_| Errno::ENOENT)?;
                 Ok(file.place.as_ref().map_or_else(|| describe(file), |place| self.path_of(place)))
             }
-            Node::Open(_) => Err(Errno::EINVAL),
+            Node::Host(node) if node.kind() == Kind::Link => node.link_target(),
+            Node::Host(_) | Node::Point(_) | Node::Open(_) => Err(Errno::EINVAL),
         }
     }
 
@@ -346,6 +373,11 @@ impl Vfs {
             }
             Node::Ram(node) => self.ram_path(node),
             Node::Special(row) => special::path(*row).as_bytes().to_vec(),
+            Node::Host(node) => self.host_mounts().path_of(node),
+            Node::Point(point) => {
+                let mounts = self.host_mounts();
+                mounts.points.get(*point).map_or_else(Vec::new, |point| point.path.clone())
+            }
             Node::Descriptor(fd) => format!("/proc/1/fd/{fd}").into_bytes(),
             Node::Open(file) => describe(file),
         }
@@ -380,6 +412,8 @@ impl Vfs {
             Node::Image(id) => self.image_meta(*id),
             Node::Ram(node) => node.meta(),
             Node::Special(row) => special_meta(*row),
+            Node::Host(node) => node.meta,
+            Node::Point(point) => mounts::point_meta(*point),
             Node::Descriptor(fd) => {
                 let (mode, number) = (Kind::Link.bits() | 0o700, 0x10000 + *fd as u64);
                 Meta { device: 6, number, mode, links: 1, size: 64, ..Meta::default() }
@@ -410,6 +444,11 @@ impl Vfs {
 
     /// What stat(2) shows of an open file.
     pub fn file_meta(&self, file: &Rc<OpenFile>) -> Meta {
+        match &file.object {
+            Object::Host(open) => return open.meta().unwrap_or_default(),
+            Object::HostDir(open) => return open.meta().unwrap_or_default(),
+            _ => {}
+        }
         file.place.as_ref().map_or_else(|| file.anonymous_meta(), |place| self.meta(&place.node))
     }
 }

@@ -511,36 +511,3 @@ impl RamNode {
         Time::from_ns(outside::realtime_ns())
     }
 }
-
-/// A file in memory, as a mapping of it holds on to it.
-#[derive(Clone, Debug)]
-pub struct FileRef(pub(super) Rc<RamNode>);
-
-impl FileRef {
-    /// Size in bytes.
-    pub fn size(&self) -> u64 {
-        self.0.size()
-    }
-
-    /// Reads bytes and says how many there were.
-    pub fn pread(&self, offset: u64, to: &mut [u8]) -> usize {
-        let mut done = 0;
-        let read = self.0.read(offset, to.len(), &mut |piece| {
-            to[done..done + piece.len()].copy_from_slice(piece);
-            done += piece.len();
-            Ok(piece.len())
-        });
-        read.unwrap_or(0)
-    }
-
-    /// Writes bytes and says how many fitted.
-    pub fn pwrite(&self, offset: u64, from: &[u8]) -> usize {
-        let mut done = 0;
-        let written = self.0.write(offset, from.len(), &mut |piece| {
-            piece.copy_from_slice(&from[done..done + piece.len()]);
-            done += piece.len();
-            Ok(piece.len())
-        });
-        written.unwrap_or(0)
-    }
-}

@@ -2,10 +2,11 @@
 
 use linux_raw_sys::general as linux;
 
+use super::inode::FileRef;
 use super::ops::Taken;
 use super::outside::stand_in::ROOM;
 use super::path::Follow;
-use super::ramfs::{FileRef, RamNode};
+use super::ramfs::RamNode;
 use super::testing::tree;
 use super::*;
 
@@ -60,6 +61,13 @@ fn names(vfs: &Vfs, path: &str) -> Vec<String> {
     .unwrap();
     names.sort();
     names
+}
+
+fn ram(file: &FileRef) -> &RamNode {
+    match file {
+        FileRef::Ram(node) => node,
+        FileRef::Host(_) => panic!("a file in memory"),
+    }
 }
 
 #[test]
@@ -201,7 +209,7 @@ fn the_mask_takes_permissions_from_new_files() {
 #[test]
 fn files_have_holes_and_shrink_and_grow() {
     let mut vfs = tree();
-    let file = FileRef(open(&mut vfs, "f", CREATE).unwrap().ram().unwrap().clone());
+    let file = FileRef::Ram(open(&mut vfs, "f", CREATE).unwrap().ram().unwrap().clone());
     assert_eq!(file.pwrite(200_000, b"end"), 3);
     assert_eq!(file.size(), 200_003);
     assert!(vfs.space.used() < 100_000);
@@ -210,12 +218,12 @@ fn files_have_holes_and_shrink_and_grow() {
     assert!(bytes[..200_000].iter().all(|&b| b == 0));
     assert_eq!(&bytes[200_000..200_003], b"end");
     assert_eq!(file.pwrite(65_530, &[7; 20]), 20);
-    file.0.set_size(65_540).unwrap();
-    file.0.set_size(65_560).unwrap();
+    ram(&file).set_size(65_540).unwrap();
+    ram(&file).set_size(65_560).unwrap();
     let mut bytes = [9; 30];
     assert_eq!(file.pread(65_530, &mut bytes), 30);
     assert_eq!(bytes, [[7; 10], [0; 10], [0; 10]].concat()[..]);
-    file.0.punch(65_532, 3).unwrap();
+    ram(&file).punch(65_532, 3).unwrap();
     assert_eq!(file.pread(65_530, &mut bytes[..8]), 8);
     assert_eq!(bytes[..8], [7, 7, 0, 0, 0, 7, 7, 7]);
 }
@@ -375,7 +383,7 @@ fn a_listing_survives_removals_between_its_parts() {
 #[test]
 fn mounts_and_kernel_files_appear_in_listings() {
     let vfs = tree();
-    assert_eq!(names(&vfs, "/"), [".", "..", "dev", "etc", "lib", "proc", "python", "sys", "tmp"]);
+    assert_eq!(names(&vfs, "/"), [".", "..", "dev", "etc", "lib", "output", "proc", "python", "sys", "tmp"]);
     assert!(names(&vfs, "/dev").contains(&"shm".to_string()));
     assert_eq!(names(&vfs, "/proc/self/fd"), [".", "..", "0", "1", "2"]);
     assert_eq!(names(&vfs, "/lib"), [".", "..", "a.py", "run"]);
@@ -404,7 +412,7 @@ fn a_full_store_answers_enospc_and_recovers() {
     // What is stored takes room, as the kernel heap does when it grows.
     let settle = |vfs: &Vfs| ROOM.set((3 << 20) - vfs.space.used());
     settle(&vfs);
-    let file = FileRef(RamNode::new_file(&vfs.space, 7, 0o600).unwrap());
+    let file = FileRef::Ram(RamNode::new_file(&vfs.space, 7, 0o600).unwrap());
     let mut size = 0;
     while file.pwrite(size, &[1; 64 << 10]) == 64 << 10 {
         size += 64 << 10;
@@ -422,7 +430,7 @@ fn a_full_store_answers_enospc_and_recovers() {
     assert_eq!(open(&mut vfs, "more", CREATE).err(), Some(Errno::ENOSPC));
     assert_eq!(mkdir(&mut vfs, "more"), Err(Errno::ENOSPC));
     assert_eq!(names(&vfs, "/tmp").len(), made + 2);
-    file.0.set_size(0).unwrap();
+    ram(&file).set_size(0).unwrap();
     assert!(file.pwrite(0, &vec![1; 512 << 10]) == 512 << 10);
     drop((file, vfs));
     ROOM.set(64 << 20);

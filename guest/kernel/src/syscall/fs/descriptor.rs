@@ -270,17 +270,19 @@ fn list(args: &Args, form: Form) -> SysResult {
     let mut bytes = Vec::new();
     let mut next = file.offset();
     let mut is_cut = false;
-    vfs::with(|vfs| {
-        vfs.list(place, next, &mut |entry| {
-            let entry_bytes = entry_bytes(&entry, form);
-            is_cut = bytes.len() + entry_bytes.len() > room;
-            if !is_cut {
-                bytes.extend_from_slice(&entry_bytes);
-                next = entry.next;
-            }
-            !is_cut
-        })
-    })?;
+    let mut visit = |entry: Listed<'_>| {
+        let entry_bytes = entry_bytes(&entry, form);
+        is_cut = bytes.len() + entry_bytes.len() > room;
+        if !is_cut {
+            bytes.extend_from_slice(&entry_bytes);
+            next = entry.next;
+        }
+        !is_cut
+    };
+    match &file.object {
+        Object::HostDir(dir) => dir.list(file.offset(), &mut visit)?,
+        _ => vfs::with(|vfs| vfs.list(place, file.offset(), &mut visit))?,
+    }
     if is_cut && bytes.is_empty() {
         return Err(Errno::EINVAL);
     }

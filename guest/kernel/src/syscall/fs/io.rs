@@ -130,6 +130,7 @@ pub fn sys_ftruncate(args: &Args) -> SysResult {
         Object::Ram(node) if file.is_writable() && node.kind() == Kind::File => {
             node.set_size(size).map(|()| 0)
         }
+        Object::Host(open) if file.is_writable() => open.set_size(size).map(|()| 0),
         Object::Path => Err(Errno::EBADF),
         _ => Err(Errno::EINVAL),
     }
@@ -175,8 +176,16 @@ pub fn sys_fallocate(args: &Args) -> SysResult {
     Ok(0)
 }
 
-/// fsync(2), fdatasync(2), syncfs(2), readahead(2), flock(2): memory needs no such care, and nobody else has the file.
+/// fsync(2), fdatasync(2): memory needs no such care.
 pub fn sys_fsync(args: &Args) -> SysResult {
+    match &vfs::file(args.int(0))?.object {
+        Object::Host(file) => file.sync(),
+        _ => Ok(0),
+    }
+}
+
+/// syncfs(2), readahead(2), flock(2): nothing waits to be written, and nobody else has the file.
+pub fn sys_syncfs(args: &Args) -> SysResult {
     vfs::file(args.int(0)).map(|_| 0)
 }
 

@@ -13,8 +13,7 @@ use crate::errno::{Args, Errno, SysResult};
 use crate::user::{self, UserPtr, UserSlice};
 use crate::vfs::ops::Taken;
 use crate::vfs::path::Follow;
-use crate::vfs::ramfs::RamNode;
-use crate::vfs::{self, Kind, Node, OpenFile, Place, Time, Vfs};
+use crate::vfs::{self, Inode, Kind, Node, OpenFile, Place, Time, Vfs};
 
 fn open_at(dirfd: i32, path: u64, flags: u32, mode: u32) -> SysResult {
     let path = user::read_path(path)?;
@@ -252,24 +251,25 @@ pub fn sys_umask(args: &Args) -> SysResult {
     vfs::with(|vfs| Ok(u64::from(core::mem::replace(&mut vfs.umask, args.uint(0) & 0o777))))
 }
 
-/// The inode in memory behind a place; everything else is read-only.
-fn writable(node: &Node) -> Result<Rc<RamNode>, Errno> {
+/// What can be changed at a place; everything else is read-only.
+fn writable(node: &Node) -> Result<Inode, Errno> {
     match node {
-        Node::Ram(node) => Ok(node.clone()),
-        Node::Open(file) => file.ram().cloned().ok_or(Errno::EPERM),
+        Node::Ram(node) => Ok(Inode::Ram(node.clone())),
+        Node::Host(node) => Ok(Inode::Host(node.clone())),
+        Node::Open(file) => file.ram().cloned().map(Inode::Ram).ok_or(Errno::EPERM),
         Node::Special(_) | Node::Descriptor(_) => Err(Errno::EPERM),
-        Node::Image(_) => Err(Errno::EROFS),
+        Node::Image(_) | Node::Point(_) => Err(Errno::EROFS),
     }
 }
 
-fn writable_file(file: &Rc<OpenFile>) -> Result<Rc<RamNode>, Errno> {
+fn writable_file(file: &Rc<OpenFile>) -> Result<Inode, Errno> {
     match &file.place {
         Some(place) => writable(&place.node),
         None => writable(&Node::Open(file.clone())),
     }
 }
 
-fn writable_at(vfs: &Vfs, dirfd: i32, path: &[u8], flags: u32) -> Result<Rc<RamNode>, Errno> {
+fn writable_at(vfs: &Vfs, dirfd: i32, path: &[u8], flags: u32) -> Result<Inode, Errno> {
     if path.is_empty() && flags & linux::AT_EMPTY_PATH != 0 {
         return writable_file(vfs.fds.get(dirfd)?);
     }
@@ -284,8 +284,7 @@ fn chmod_at(dirfd: i32, path: u64, mode: u32, flags: u32) -> SysResult {
         if node.kind() == Kind::Link {
             return Err(Errno::EOPNOTSUPP);
         }
-        node.set_permissions(mode);
-        Ok(0)
+        node.set_permissions(mode).map(|()| 0)
     })
 }
 
@@ -307,8 +306,7 @@ pub fn sys_fchmodat2(args: &Args) -> SysResult {
 /// fchmod(2).
 pub fn sys_fchmod(args: &Args) -> SysResult {
     let node = writable_file(&open_file(args.int(0))?)?;
-    node.set_permissions(args.uint(1));
-    Ok(0)
+    node.set_permissions(args.uint(1)).map(|()| 0)
 }
 
 fn open_file(fd: i32) -> Result<Rc<OpenFile>, Errno> {
@@ -360,14 +358,12 @@ fn set_times(dirfd: i32, path: u64, flags: u32, accessed: Option<Time>, modified
     if path == 0 {
         // utimensat with no path means the descriptor: this is how futimens(3) works.
         let node = writable_file(&open_file(dirfd)?)?;
-        node.set_times(accessed, modified);
-        return Ok(0);
+        return node.set_times(accessed, modified).map(|()| 0);
     }
     let path = user::read_path(path)?;
     vfs::with(|vfs| {
         let node = writable_at(vfs, dirfd, &path, flags)?;
-        node.set_times(accessed, modified);
-        Ok(0)
+        node.set_times(accessed, modified).map(|()| 0)
     })
 }
 

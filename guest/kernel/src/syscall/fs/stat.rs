@@ -6,13 +6,22 @@ use linux_raw_sys::general as linux;
 
 use crate::errno::{Args, Errno, SysResult};
 use crate::user::{self, UserPtr};
+use crate::vfs::hostfs;
 use crate::vfs::path::{Follow, check_access};
 use crate::vfs::{self, Kind, Meta, Node, Object, Time, Vfs};
 
 /// Preferred size of reads and writes.
 const BLOCK_BYTES: u64 = 4096;
+/// Preferred size for files of the host: each call is a question to it.
+const HOST_BLOCK_BYTES: u64 = 128 * 1024;
+/// Size of the host's file system as statfs(2) shows it, in blocks: 1 TiB.
+const HOST_BLOCKS: u64 = 1 << 28;
 /// linux/magic.h, of the file systems that the program sees.
 const SQUASHFS_MAGIC: u32 = 0x7371_7368;
+
+fn block_bytes(meta: &Meta) -> u64 {
+    if meta.device >= hostfs::DEVICE { HOST_BLOCK_BYTES } else { BLOCK_BYTES }
+}
 
 /// st_dev as the C library takes it apart: minor number in the low byte.
 fn to_stat(meta: &Meta) -> linux::stat {
@@ -26,7 +35,7 @@ fn to_stat(meta: &Meta) -> linux::stat {
         __pad0: 0,
         st_rdev: meta.special_device,
         st_size: meta.size as i64,
-        st_blksize: BLOCK_BYTES as i64,
+        st_blksize: block_bytes(meta) as i64,
         st_blocks: meta.blocks as i64,
         st_atime: meta.accessed.seconds as u64,
         st_atime_nsec: u64::from(meta.accessed.nanos),
@@ -42,7 +51,7 @@ fn to_statx(meta: &Meta) -> linux::statx {
     let time = |t: Time| linux::statx_timestamp { tv_sec: t.seconds, tv_nsec: t.nanos, __reserved: 0 };
     linux::statx {
         stx_mask: linux::STATX_BASIC_STATS | linux::STATX_BTIME,
-        stx_blksize: BLOCK_BYTES as u32,
+        stx_blksize: block_bytes(meta) as u32,
         stx_attributes: 0,
         stx_nlink: meta.links,
         stx_uid: 0,
@@ -168,7 +177,9 @@ fn access_at(dirfd: i32, path: u64, wanted: u32, flags: u32) -> SysResult {
         let is_device = meta.kind() == Kind::Char;
         if wanted & linux::W_OK != 0 && !is_device {
             match place.node {
-                Node::Image(_) => return Err(Errno::EROFS),
+                Node::Image(_) | Node::Point(_) => return Err(Errno::EROFS),
+                Node::Host(node) if !vfs.may_write(&node) => return Err(Errno::EROFS),
+                Node::Host(_) => {}
                 Node::Special(_) => return Err(Errno::EACCES),
                 Node::Ram(_) | Node::Descriptor(_) | Node::Open(_) => {}
             }
@@ -200,7 +211,10 @@ fn put_statfs(vfs: &Vfs, node: &Node, at: u64) -> SysResult {
     let read_only = i64::from(linux::MS_RDONLY);
     let (magic, blocks, free, flags) = match node {
         Node::Ram(_) => (linux::TMPFS_MAGIC, used + free, free, 0),
-        Node::Image(_) => (SQUASHFS_MAGIC, 1, 0, read_only),
+        Node::Image(_) | Node::Point(_) => (SQUASHFS_MAGIC, 1, 0, read_only),
+        // How full the host is, is its business.
+        Node::Host(node) if vfs.may_write(node) => (linux::FUSE_SUPER_MAGIC, HOST_BLOCKS, HOST_BLOCKS, 0),
+        Node::Host(_) => (linux::FUSE_SUPER_MAGIC, HOST_BLOCKS, 0, read_only),
         Node::Special(_) | Node::Descriptor(_) => (linux::PROC_SUPER_MAGIC, 0, 0, read_only),
         Node::Open(_) => (linux::PIPEFS_MAGIC, 0, 0, 0),
     };
