@@ -9,6 +9,7 @@ Before: the caller. After: `_worker`, `_tools`, `_snapshot`, the native module.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +17,15 @@ from types import TracebackType
 from typing import Any
 
 from . import _drive, _process
-from ._checks import NOT_GIVEN, check_on_output, check_options, checked_inputs, checked_pauses, checked_reply, granted
+from ._checks import (
+    NOT_GIVEN,
+    check_on_output,
+    check_options,
+    checked_inputs,
+    checked_pauses,
+    checked_reply,
+    granted,
+)
 from ._domains import Domains
 from ._drive import OnOutput, Reply
 from ._errors import (
@@ -167,12 +176,11 @@ class Sandbox:
             pool: The pool to take VMs from, one of this snapshot.
             on_audit: As for `Sandbox`.
             pause_on: As for `Sandbox`; as the snapshot was taken with unless given.
-            mounts: As for `Sandbox`. In the middle of a run, at the places where it began with them. Files that were open
-                are not any more.
+            mounts: As for `Sandbox`. In the middle of a run, at the same places. Files that were open are not any more.
             output_dir: As for `Sandbox`.
 
         Raises:
-            PolicyError: Tools, domains, mounts, limits or options differ from what the snapshot needs; the message says which.
+            PolicyError: What is given differs from what the snapshot needs; the message says where.
             SandboxUnavailableError: This machine cannot start micro-VMs.
         """
         if not isinstance(snapshot, Snapshot):

@@ -178,16 +178,8 @@ impl Limits {
             ("open_files", self.open_files.to_string(), other.open_files.to_string()),
             ("file_count", self.file_count.to_string(), other.file_count.to_string()),
             ("output_file_bytes", self.output_file_bytes.to_string(), other.output_file_bytes.to_string()),
-            (
-                "output_total_bytes",
-                self.output_total_bytes.to_string(),
-                other.output_total_bytes.to_string(),
-            ),
-            (
-                "output_file_count",
-                self.output_file_count.to_string(),
-                other.output_file_count.to_string(),
-            ),
+            ("output_total_bytes", self.output_total_bytes.to_string(), other.output_total_bytes.to_string()),
+            ("output_file_count", self.output_file_count.to_string(), other.output_file_count.to_string()),
             ("http_time_s", seconds(Some(self.http_time)), seconds(Some(other.http_time))),
         ]
         .into_iter()

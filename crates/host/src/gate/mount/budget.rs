@@ -43,7 +43,8 @@ impl FileBudgets {
     ///
     /// [`LimitError`] if it is more than the run may use.
     pub(crate) fn take_over(&mut self, used: &FileUsage, growth: &[Option<u64>]) -> Result<(), LimitError> {
-        let charge = |budget: &mut Budget, used: u64| budget.charge(usize::try_from(used).unwrap_or(usize::MAX));
+        let charge =
+            |budget: &mut Budget, used: u64| budget.charge(usize::try_from(used).unwrap_or(usize::MAX));
         charge(&mut self.read, used.read_bytes)?;
         charge(&mut self.written, used.write_bytes)?;
         charge(&mut self.created, used.count)?;
