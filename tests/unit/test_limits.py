@@ -20,6 +20,13 @@ def test_defaults_are_the_documented_ones():
         "tool_result_bytes": 16 * MIB,
         "result_bytes": 16 * MIB,
         "code_bytes": MIB,
+        "file_read_bytes": 16 << 30,
+        "file_write_bytes": 1 << 30,
+        "open_files": 256,
+        "file_count": 10_000,
+        "output_file_bytes": 32 * MIB,
+        "output_total_bytes": 64 * MIB,
+        "output_file_count": 1000,
     }
 
 
@@ -50,6 +57,13 @@ def test_limits_are_given_by_name_only():
         ("tool_result_bytes", 1, 16 * MIB),
         ("result_bytes", 1, 16 * MIB),
         ("code_bytes", 1, MIB),
+        ("file_read_bytes", 0, 1 << 50),
+        ("file_write_bytes", 0, 1 << 50),
+        ("open_files", 0, 1024),
+        ("file_count", 0, 1 << 40),
+        ("output_file_bytes", 0, 1 << 30),
+        ("output_total_bytes", 0, 1 << 30),
+        ("output_file_count", 0, 100_000),
     ],
 )
 def test_count_holds_at_both_edges_and_is_refused_beyond(limit, low, high):
