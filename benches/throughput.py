@@ -42,10 +42,7 @@ def count_runs(seconds: float, threads: int, **options: object) -> float:
 def count_in_processes(seconds: float, cpus: list[int]) -> float:
     """Returns the runs a second of processes, each pinned to one processor."""
     command = [sys.executable, str(Path(__file__)), "--seconds", str(seconds), "--alone"]
-    started = [
-        subprocess.Popen([*command, str(cpu)], stdout=subprocess.PIPE, text=True)  # noqa: S603 - this file
-        for cpu in cpus
-    ]
+    started = [subprocess.Popen([*command, str(cpu)], stdout=subprocess.PIPE, text=True) for cpu in cpus]
     return sum(float(process.communicate()[0]) for process in started)
 
 

@@ -48,7 +48,8 @@ def test_working_directory_and_home_are_tmp(sandbox):
 
 def test_root_holds_the_documented_folders(sandbox):
     listed = sandbox.run("import os\nsorted(os.listdir('/'))").value
-    assert set(listed) - {"usr", "lib64"} == {"dev", "etc", "guest", "lib", "proc", "python", "sys", "tmp"}
+    expected = {"dev", "etc", "guest", "lib", "output", "proc", "python", "sys", "tmp"}
+    assert set(listed) - {"usr", "lib64"} == expected
 
 
 def test_interpreter_is_the_callers_own(sandbox):

@@ -24,6 +24,13 @@ def test_defaults_are_the_documented_ones():
         "http_request_bytes": 16 * MIB,
         "http_response_bytes": 64 * MIB,
         "http_time_s": 30.0,
+        "file_read_bytes": 16 << 30,
+        "file_write_bytes": 1 << 30,
+        "open_files": 256,
+        "file_count": 10_000,
+        "output_file_bytes": 32 * MIB,
+        "output_total_bytes": 64 * MIB,
+        "output_file_count": 1000,
     }
 
 
@@ -57,6 +64,13 @@ def test_limits_are_given_by_name_only():
         ("http_requests", 0, 1 << 40),
         ("http_request_bytes", 0, 1 << 30),
         ("http_response_bytes", 0, 1 << 40),
+        ("file_read_bytes", 0, 1 << 50),
+        ("file_write_bytes", 0, 1 << 50),
+        ("open_files", 0, 1024),
+        ("file_count", 0, 1 << 40),
+        ("output_file_bytes", 0, 1 << 30),
+        ("output_total_bytes", 0, 1 << 30),
+        ("output_file_count", 0, 100_000),
     ],
 )
 def test_count_holds_at_both_edges_and_is_refused_beyond(limit, low, high):

@@ -322,6 +322,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         if let Some(held) = &mut self.guest {
             held.condition = Condition::Used;
         }
+        self.mounts.close_all();
         Ok(())
     }
 
@@ -332,7 +333,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         }
         self.return_guest();
         self.guest = None;
-        self.mounts.close_all();
+        (self.mounts, self.output_dir) = (MountGate::default(), None);
         self.is_closed = true;
     }
 

@@ -7,6 +7,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hypercell_host::abi::message::OutputStream;
@@ -128,13 +129,13 @@ fn to_dict<'py>(py: Python<'py>, event: &AuditEvent<'_>) -> PyResult<Bound<'py, 
         AuditEvent::FileAllowed { run, operation, mount, path } => {
             start(&dict, "file_allowed", run)?;
             dict.set_item("operation", operation)?;
-            dict.set_item("mount", mount)?;
+            dict.set_item("mount", mount.as_os_str())?;
             dict.set_item("path", OsStr::from_bytes(path))?;
         }
         AuditEvent::FileDenied { run, operation, mount, path, reason } => {
             start(&dict, "file_denied", run)?;
             dict.set_item("operation", operation)?;
-            dict.set_item("mount", mount)?;
+            dict.set_item("mount", mount.map(Path::as_os_str))?;
             dict.set_item("path", OsStr::from_bytes(path))?;
             dict.set_item("reason", reason.name())?;
         }

@@ -6,6 +6,7 @@
 
 mod answers;
 mod audit;
+mod files;
 mod gates;
 mod guest;
 mod hostile;

@@ -200,19 +200,16 @@ impl Vfs {
         }
     }
 
-    /// The mount of a name in a directory, or the directory on the way to one.
-    pub(super) fn point(&self, dir: &Place, name: &[u8]) -> Result<Option<Node>, Errno> {
+    /// The mount of a name in a directory, which is not looked at, or the directory on the way to one.
+    pub(super) fn point(&self, dir: &Place, name: &[u8]) -> Option<Node> {
         let mounts = self.host_mounts();
         if mounts.points.is_empty() {
-            return Ok(None);
+            return None;
         }
-        let point = self.path_of_points(dir, &mounts).and_then(|path| mounts.child(&path, name));
-        Ok(match point.and_then(|index| Some((index, mounts.points.get(index)?))) {
-            Some((_, Point { mount: Some(mount), .. })) => {
-                Some(Node::Host(HostNode::look_up(*mount, Vec::new(), true)?))
-            }
-            Some((index, _)) => Some(Node::Point(index)),
-            None => None,
+        let index = mounts.child(&self.path_of_points(dir, &mounts)?, name)?;
+        Some(match mounts.points.get(index)?.mount {
+            Some(mount) => Node::Host(HostNode::dir(mount, b"")),
+            None => Node::Point(index),
         })
     }
 

@@ -205,6 +205,10 @@ impl Vfs {
                     return Err(Errno::ENOTDIR);
                 }
                 let name = name.to_vec();
+                let node = match node {
+                    Node::Host(node) => Node::Host(node.again()?),
+                    node => node,
+                };
                 let target = Some(Self::step(at.clone(), node));
                 return Ok(Walk { parent: at, name, last, target, must_be_dir });
             }
@@ -235,7 +239,7 @@ impl Vfs {
 
     /// Looks a name up in a directory.
     fn child(&self, dir: &Place, name: &[u8]) -> Result<Option<(Node, Kind)>, Errno> {
-        if let Some(found) = self.point(dir, name)? {
+        if let Some(found) = self.point(dir, name) {
             return Ok(Some((found, Kind::Dir)));
         }
         match &dir.node {
