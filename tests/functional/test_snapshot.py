@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import hypercell
-from hypercell import AsyncSandbox, Limits, PendingCall, Pool, Sandbox, Snapshot
+from hypercell import AsyncSandbox, Limits, Mount, PendingCall, Pool, Sandbox, Snapshot
 
 pytestmark = pytest.mark.usefixtures("hypercell_with_image")
 
@@ -721,3 +721,84 @@ def test_task_that_is_cancelled_drops_its_resumed_run(paused):
     started = time.monotonic()
     asyncio.run(main())
     assert time.monotonic() - started < 10
+
+
+def test_paused_run_goes_on_with_its_mounts_wherever_they_are(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    code = """
+open_file = open("/data/file")
+before = open_file.read()
+open("/output/early", "w").write("early")
+approve(what="x")
+open("/data/new", "w").write("new")
+try:
+    stale = open_file.seek(0) or open_file.read()
+except OSError as error:
+    stale = type(error).__name__
+[before, open("/data/file").read(), stale]
+"""
+    with Sandbox(
+        tools=[approve], pause_on=["approve"], mounts=[Mount(tmp_path / "one", "/data", mode="rw")]
+    ) as box:
+        box.run(code)
+        snapshot = box.snapshot()
+        result = box.resume(None)
+    assert result.value == ["one", "one", "one"]
+    assert [(file.path, file.data) for file in result.files.values()] == [("early", b"early")]
+    mounts = [Mount(tmp_path / "two", "/data", mode="rw")]
+    with Sandbox.from_snapshot(snapshot, tools=[approve], mounts=mounts) as copy:
+        result = copy.resume(None)
+    assert result.error is None, result.error
+    before, after, stale = result.value
+    assert (before, after) == ("one", "two")
+    assert stale in ("OSError", "one"), "what was open elsewhere is gone, or was read already"
+    assert list(result.files) == ["early"]
+    assert (tmp_path / "two" / "new").read_text() == "new"
+
+
+def test_paused_run_goes_on_with_its_mounts_and_domains_alone(tmp_path):
+    domains = [("example.org", "GET")]
+    with Sandbox(tools=[approve], pause_on=["approve"], mounts=[(tmp_path, "/data")], domains=domains) as box:
+        box.run("approve(what='x')\n7")
+        snapshot = box.snapshot()
+    options = {"tools": [approve], "mounts": [(tmp_path, "/data")], "domains": domains}
+    for change, reason in [
+        ({"mounts": []}, "mounts are []; the run that this snapshot is of began with [/data ro]"),
+        ({"mounts": [Mount(tmp_path, "/data", mode="rw")]}, "mounts are [/data rw]; the run"),
+        ({"mounts": [(tmp_path, "/other")]}, "mounts are [/other ro]; the run"),
+        ({"domains": []}, "domains are []; the run that this snapshot is of began with [example.org GET]"),
+        ({"domains": ["example.org"]}, "domains are [example.org]; the run"),
+        ({"domains": [*domains, "other.org"]}, "domains are [example.org GET, other.org]; the run"),
+    ]:
+        with pytest.raises(hypercell.PolicyError) as raised:
+            Sandbox.from_snapshot(snapshot, **{**options, **change})
+        assert reason in str(raised.value)
+    secret = [hypercell.Domain("example.org", "GET", headers={"Authorization": "x"})]
+    with Sandbox.from_snapshot(snapshot, **{**options, "domains": secret}) as copy:
+        assert copy.resume(None).value == 7
+
+
+def test_what_a_paused_run_used_of_files_counts_on(tmp_path):
+    (tmp_path / "file").write_text("x" * 100)
+    limits = Limits(file_read_bytes=250, file_count=1)
+    mounts = [Mount(tmp_path, "/data", mode="rw", max_bytes=10)]
+    with Sandbox(tools=[approve], pause_on=["approve"], mounts=mounts, limits=limits) as box:
+        box.run(
+            "open('/data/file').read()\nopen('/data/new', 'w').write('y' * 6)\ncode = approve(what='')\nexec(code)"
+        )
+        snapshot = box.snapshot()
+
+    def rest(code):
+        with Sandbox.from_snapshot(snapshot, tools=[approve], mounts=mounts) as copy:
+            return copy.resume(code)
+
+    assert rest("open('/data/file').read()").error is None
+    with pytest.raises(hypercell.FileLimitError, match="file_read_bytes, which is 250"):
+        rest("open('/data/file').read(); open('/data/file').read()")
+    with pytest.raises(hypercell.FileLimitError, match="file_count, which is 1"):
+        rest("open('/data/more', 'w')")
+    append = "with open('/data/new', 'a') as file: file.write('y' * {})"
+    assert rest(append.format(5)).error.type == "OSError"
+    assert rest(append.format(4)).error is None
