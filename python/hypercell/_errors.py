@@ -109,7 +109,7 @@ class LimitError(HypercellError):
 
 
 class TimeLimitError(LimitError):
-    """The run, its tools included, took longer than `Limits.wall_time_s`.
+    """The run, its tools included, took longer than `Limits.wall_time_s`, or its code than `Limits.guest_time_s`.
 
     Attributes:
         tool: Name of the tool that had not returned, or `None` if the guest was running.

@@ -30,7 +30,7 @@ _RANGES = {
     "output_file_count": (0, 100_000),
 }
 # Times, and whether there may be none.
-_TIMES = {"wall_time_s": True, "http_time_s": False}
+_TIMES = {"wall_time_s": True, "guest_time_s": True, "http_time_s": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,7 @@ class Limits:
 
     Args:
         wall_time_s: Seconds from start to end, tools included. `None` is no limit.
+        guest_time_s: Seconds inside the VM, which tools, sleeps and HTTP are not. `None` is no limit.
         memory_bytes: Memory of the guest, in bytes. What the interpreter has at the start counts. Beyond it the
             guest's Python raises MemoryError.
         output_bytes: Standard output and standard error together, in bytes.
@@ -66,6 +67,7 @@ class Limits:
     """
 
     wall_time_s: float | None = 30.0
+    guest_time_s: float | None = None
     memory_bytes: int = DEFAULT_MEMORY_BYTES
     output_bytes: int = MIB
     tool_calls: int = 1000

@@ -262,6 +262,7 @@ class Sandbox:
         tools: list[tuple[str, str, str, bool]],
         keep_state: bool,
         wall_time_s: float | None,
+        guest_time_s: float | None,
         memory_bytes: int,
         output_bytes: int,
         tool_calls: int,
@@ -294,6 +295,7 @@ class Sandbox:
                 pauses the run.
             keep_state: Whether globals stay from run to run.
             wall_time_s: Seconds of a run, tools included; None is no limit.
+            guest_time_s: Seconds inside the guest; None is no limit.
             memory_bytes: Memory of the guest, in bytes.
             output_bytes: Standard output and standard error together, in bytes.
             tool_calls: Tool calls of a run.

@@ -289,3 +289,61 @@ def test_kept_state_lost_at_a_limit_is_an_error_until_reset(make_sandbox):
 def test_limit_that_cannot_hold_is_refused(limits):
     with pytest.raises((hypercell.PolicyError, TypeError)):
         hypercell.Sandbox(limits=hypercell.Limits(**limits))
+
+
+def test_time_inside_the_guest_alone_counts_for_its_limit(make_sandbox):
+    def slow() -> None:
+        """Takes its time on the host."""
+        time.sleep(0.3)
+
+    box = make_sandbox(tools=[slow], limits=hypercell.Limits(guest_time_s=0.3))
+    result = box.run("import time\nslow(); slow(); time.sleep(0.3)\n5")
+    assert result.value == 5
+    assert result.usage.wall_time_s > 0.9
+    assert result.usage.guest_time_s < 0.3
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print('x')\nwhile True: pass",
+        "print('x')\nwhile True: tick()",
+        "print('x')\nimport asyncio\nasync def main():\n    while True: await call_tool_async('tick')\nawait main()",
+    ],
+)
+def test_guest_that_runs_too_long_is_stopped_however_it_does(make_sandbox, code):
+    def tick() -> None:
+        """Does nothing."""
+
+    box = make_sandbox(tools=[tick], limits=hypercell.Limits(guest_time_s=0.3, tool_calls=10_000_000))
+    started = time.monotonic()
+    with pytest.raises(hypercell.TimeLimitError) as raised:
+        box.run(code)
+    error = raised.value
+    assert (error.limit, error.maximum, error.unit) == ("guest_time_s", 0.3, "s")
+    assert 0.3 <= error.used < 0.6
+    assert "the guest ran for 0.3" in str(error)
+    assert "exceeds guest_time_s, which is 0.3 s" in str(error)
+    assert error.result.stdout == "x\n"
+    assert time.monotonic() - started < 3
+    assert box.run("7").value == 7
+
+
+def test_each_run_has_its_own_time_inside_the_guest(make_sandbox):
+    box = make_sandbox(keep_state=True, limits=hypercell.Limits(guest_time_s=0.4))
+    spin = "import time\nend = time.monotonic() + 0.25\nwhile time.monotonic() < end: pass\n1"
+    assert [box.run(spin).value for _ in range(3)] == [1, 1, 1]
+
+
+def test_time_inside_the_guest_counts_on_after_a_pause(make_sandbox):
+    def approve() -> None:
+        """Asks."""
+
+    spin = "end = time.monotonic() + 0.2\nwhile time.monotonic() < end: pass\n"
+    box = make_sandbox(tools=[approve], pause_on=["approve"], limits=hypercell.Limits(guest_time_s=0.3))
+    box.run(f"import time\n{spin}approve()\n{spin}")
+    snapshot = box.snapshot()
+    for one in (box, hypercell.Sandbox.from_snapshot(snapshot, tools=[approve])):
+        with pytest.raises(hypercell.TimeLimitError, match="guest_time_s, which is 0.3 s"):
+            one.resume(None)
+        one.close()

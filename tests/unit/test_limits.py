@@ -13,6 +13,7 @@ MIB = 1 << 20
 def test_defaults_are_the_documented_ones():
     assert dataclasses.asdict(Limits()) == {
         "wall_time_s": 30.0,
+        "guest_time_s": None,
         "memory_bytes": 128 * MIB,
         "output_bytes": MIB,
         "tool_calls": 1000,

@@ -22,7 +22,7 @@ use crate::artifacts::Artifacts;
 use crate::engine::Interrupt;
 use crate::error::{Error, LimitError, LimitKind, MachineError};
 use crate::gate::HttpUsage;
-use crate::limits::PAGE_BYTES;
+use crate::limits::{Limits, PAGE_BYTES};
 use crate::lock;
 use crate::output::OutputCapture;
 use crate::run::{FileUsage, Report, Usage};
@@ -47,15 +47,27 @@ struct Current {
     started: Instant,
     paused: Option<Instant>,
     wall_time: Option<Duration>,
+    guest_time: GuestTime,
     stop: Option<Stop>,
     /// Of the guest that is in a turn.
     guest: Option<Arc<dyn Interrupt>>,
     alarm: Alarm,
 }
 
+/// Time inside the guest.
+#[derive(Default)]
+struct GuestTime {
+    maximum: Option<Duration>,
+    /// In turns that are over.
+    used: Duration,
+    /// When the turn began that is going on.
+    entered: Option<Instant>,
+}
+
 #[derive(Clone)]
 enum Stop {
     TimeLimit,
+    GuestTimeLimit,
     Cancelled { reason: String },
 }
 
@@ -127,21 +139,22 @@ impl Control {
     /// # Errors
     ///
     /// [`MachineError::Watchdog`].
-    pub(crate) fn begin(&self, wall_time: Option<Duration>, output_bytes: u64) -> Result<(), MachineError> {
-        let started = Instant::now();
+    pub(crate) fn begin(&self, limits: &Limits) -> Result<(), MachineError> {
+        let (started, wall_time) = (Instant::now(), limits.wall_time);
         let ring: Arc<dyn Ring> = self.0.clone();
         let deadline = wall_time.and_then(|time| started.checked_add(time));
         let alarm = Watchdog::shared()?.add(deadline, Arc::downgrade(&ring));
         *lock(&self.0.record) = Some(Record {
-            output: OutputCapture::new(output_bytes),
+            output: OutputCapture::new(limits.output_bytes),
             artifacts: Artifacts::default(),
             usage: Usage::default(),
             unsupported: BTreeMap::new(),
             started,
             stopped: None,
         });
+        let guest_time = GuestTime { maximum: limits.guest_time, ..GuestTime::default() };
         *lock(&self.0.current) =
-            Some(Current { started, paused: None, wall_time, stop: None, guest: None, alarm });
+            Some(Current { started, paused: None, wall_time, guest_time, stop: None, guest: None, alarm });
         Ok(())
     }
 
@@ -153,8 +166,9 @@ impl Control {
     pub(crate) fn take_over(&self, past: &Past) -> Result<(), LimitError> {
         // A system that started later than the run did has no such instant; the run then gets its time once more.
         let started = Instant::now().checked_sub(past.usage.wall_time);
-        if let (Some(started), Some(current)) = (started, lock(&self.0.current).as_mut()) {
-            current.started = started;
+        if let Some(current) = lock(&self.0.current).as_mut() {
+            current.started = started.unwrap_or(current.started);
+            current.guest_time.used = past.usage.guest_time;
         }
         let mut record = lock(&self.0.record);
         let Some(record) = record.as_mut() else { return Ok(()) };
@@ -247,6 +261,10 @@ impl Control {
             Some(error) => Err(error),
             None => {
                 current.guest = Some(guest.clone());
+                current.guest_time.entered = Some(Instant::now());
+                if let Some(end) = current.guest_time.end() {
+                    current.alarm.ring_at(end);
+                }
                 Ok(())
             }
         }
@@ -261,7 +279,9 @@ impl Control {
         let mut current = lock(&self.0.current);
         let Some(current) = current.as_mut() else { return Ok(()) };
         current.guest = None;
-        current.stop_reason().map_or(Ok(()), Err)
+        let stopped = current.stop_reason();
+        current.guest_time.leave();
+        stopped.map_or(Ok(()), Err)
     }
 
     /// Waits, at most until the run's time is over.
@@ -405,21 +425,49 @@ impl Current {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        if self.paused.is_some() { None } else { self.end() }
+        if self.paused.is_some() {
+            return None;
+        }
+        [self.end(), self.guest_time.end()].into_iter().flatten().min()
     }
 
     fn stop_reason(&mut self) -> Option<Error> {
-        if self.stop.is_none() && self.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
-            self.stop = Some(Stop::TimeLimit);
+        if self.stop.is_none()
+            && let Some(deadline) = self.deadline()
+            && Instant::now() >= deadline
+        {
+            let is_wall_time = self.end().is_some_and(|end| end <= deadline);
+            self.stop = Some(if is_wall_time { Stop::TimeLimit } else { Stop::GuestTimeLimit });
         }
         match self.stop.clone()? {
             Stop::Cancelled { reason } => Some(Error::Cancelled { reason }),
+            Stop::GuestTimeLimit => {
+                let used = millis_up(self.guest_time.used());
+                let maximum = millis_up(self.guest_time.maximum.unwrap_or_default());
+                Some(LimitError { limit: LimitKind::GuestTime, used, maximum }.into())
+            }
             Stop::TimeLimit => {
                 let used = millis_up(self.started.elapsed());
                 let maximum = millis_up(self.wall_time.unwrap_or_default());
                 Some(LimitError { limit: LimitKind::WallTime, used, maximum }.into())
             }
         }
+    }
+}
+
+impl GuestTime {
+    fn used(&self) -> Duration {
+        self.used + self.entered.map_or(Duration::ZERO, |entered| entered.elapsed())
+    }
+
+    /// When the time is over, if the turn that is going on lasts so long.
+    fn end(&self) -> Option<Instant> {
+        self.entered?.checked_add(self.maximum?.saturating_sub(self.used))
+    }
+
+    fn leave(&mut self) {
+        self.used = self.used();
+        self.entered = None;
     }
 }
 

@@ -59,8 +59,8 @@ pub enum UsageError {
     #[error("{limit} is {value}, which is not from {min} to {max}")]
     LimitOutOfRange { limit: &'static str, value: u64, min: u64, max: u64 },
     /// A time limit that cannot take effect.
-    #[error("wall_time_s is {}, which is not above 0 and up to {}", value.as_secs_f64(), max.as_secs())]
-    WallTimeOutOfRange { value: Duration, max: Duration },
+    #[error("{limit} is {}, which is not above 0 and up to {}", value.as_secs_f64(), max.as_secs())]
+    TimeOutOfRange { limit: &'static str, value: Duration, max: Duration },
     /// More tools than the guest can be told of.
     #[error("{count} tools exceed {max}")]
     TooManyTools { count: usize, max: usize },
@@ -76,9 +76,6 @@ pub enum UsageError {
     /// A rule of the network that cannot be.
     #[error("the domain {pattern:?} {reason}")]
     HttpRule { pattern: String, reason: String },
-    /// A time limit of requests that cannot take effect.
-    #[error("http_time_s is {}, which is not above 0 and up to {}", value.as_secs_f64(), max.as_secs())]
-    HttpTimeOutOfRange { value: Duration, max: Duration },
     /// Code above its limit.
     #[error("code of {len_bytes} bytes exceeds code_bytes, which is {max_bytes}")]
     CodeTooLong { len_bytes: u64, max_bytes: u64 },
@@ -204,6 +201,8 @@ pub enum MachineError {
 pub enum LimitKind {
     /// Time from start to end of a run.
     WallTime,
+    /// Time inside the guest.
+    GuestTime,
     /// Memory of the guest.
     Memory,
     /// Standard output and standard error together.
@@ -240,6 +239,7 @@ impl LimitKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::WallTime => "wall_time_s",
+            Self::GuestTime => "guest_time_s",
             Self::Memory => "memory_bytes",
             Self::Output => "output_bytes",
             Self::ToolCalls => "tool_calls",
@@ -261,7 +261,7 @@ impl LimitKind {
     #[must_use]
     pub const fn unit(self) -> &'static str {
         match self {
-            Self::WallTime => "s",
+            Self::WallTime | Self::GuestTime => "s",
             Self::ToolCalls => "calls",
             Self::HttpRequests => "requests",
             Self::OpenFiles | Self::FileCount | Self::OutputFileCount => "files",
@@ -285,7 +285,7 @@ impl LimitError {
     /// Returns what was used and what may be used, in the limit's unit.
     #[must_use]
     pub fn amounts(&self) -> (f64, f64) {
-        let factor = if self.limit == LimitKind::WallTime { 1000.0 } else { 1.0 };
+        let factor = if self.limit.unit() == "s" { 1000.0 } else { 1.0 };
         (to_f64(self.used) / factor, to_f64(self.maximum) / factor)
     }
 }
@@ -297,6 +297,12 @@ impl fmt::Display for LimitError {
         match self.limit {
             LimitKind::WallTime => {
                 write!(f, "the run took {used:.3} {unit}, which exceeds {name}, which is {maximum} {unit}")
+            }
+            LimitKind::GuestTime => {
+                write!(
+                    f,
+                    "the guest ran for {used:.3} {unit}, which exceeds {name}, which is {maximum} {unit}"
+                )
             }
             _ => write!(f, "{used} {unit} exceed {name}, which is {maximum}"),
         }

@@ -37,6 +37,8 @@ const MAX_TOOL_DOC_BYTES: usize = hypercell_abi::limits::MAX_MESSAGE_TEXT_BYTES;
 pub struct Limits {
     /// Time from the start to the end of a run, tools included; `None` is no limit.
     pub wall_time: Option<Duration>,
+    /// Time inside the guest, which tools, sleeps and HTTP are not; `None` is no limit.
+    pub guest_time: Option<Duration>,
     /// Memory of the guest: what the interpreter has at the start counts.
     pub memory_bytes: u64,
     /// Standard output and standard error together.
@@ -83,6 +85,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             wall_time: Some(Duration::from_secs(30)),
+            guest_time: None,
             memory_bytes: 128 << 20,
             output_bytes: 1 << 20,
             tool_calls: 1000,
@@ -137,15 +140,19 @@ impl Limits {
                 return Err(UsageError::LimitOutOfRange { limit, value, min, max });
             }
         }
-        if self.http_time.is_zero() || self.http_time > MAX_WALL_TIME {
-            return Err(UsageError::HttpTimeOutOfRange { value: self.http_time, max: MAX_WALL_TIME });
-        }
-        match self.wall_time {
-            Some(time) if time.is_zero() || time > MAX_WALL_TIME => {
-                Err(UsageError::WallTimeOutOfRange { value: time, max: MAX_WALL_TIME })
+        let times = [
+            ("wall_time_s", self.wall_time),
+            ("guest_time_s", self.guest_time),
+            ("http_time_s", Some(self.http_time)),
+        ];
+        for (limit, time) in times {
+            if let Some(value) = time
+                && (value.is_zero() || value > MAX_WALL_TIME)
+            {
+                return Err(UsageError::TimeOutOfRange { limit, value, max: MAX_WALL_TIME });
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// Returns name and values of the first limit that differs.
@@ -155,6 +162,7 @@ impl Limits {
         };
         [
             ("wall_time_s", seconds(self.wall_time), seconds(other.wall_time)),
+            ("guest_time_s", seconds(self.guest_time), seconds(other.guest_time)),
             ("memory_bytes", self.memory_bytes.to_string(), other.memory_bytes.to_string()),
             ("output_bytes", self.output_bytes.to_string(), other.output_bytes.to_string()),
             ("tool_calls", self.tool_calls.to_string(), other.tool_calls.to_string()),

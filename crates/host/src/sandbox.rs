@@ -190,7 +190,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         }
         self.check_idle()?;
         check_code(spec.code, self.options.limits.code_bytes)?;
-        self.control.begin(self.options.limits.wall_time, self.options.limits.output_bytes)?;
+        self.control.begin(&self.options.limits)?;
         let artifacts = Artifacts::new(&self.options.limits, self.output_dir.clone());
         self.control.take_artifacts_into(artifacts);
         self.runs = self.runs.saturating_add(1);

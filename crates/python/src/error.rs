@@ -96,7 +96,7 @@ fn class_of_snapshot(error: &SnapshotError) -> &'static str {
 
 fn class_of_limit(limit: LimitKind) -> &'static str {
     match limit {
-        LimitKind::WallTime => "TimeLimitError",
+        LimitKind::WallTime | LimitKind::GuestTime => "TimeLimitError",
         LimitKind::Memory => "MemoryLimitError",
         LimitKind::Output => "OutputLimitError",
         LimitKind::ToolCalls => "ToolLimitError",
@@ -138,7 +138,7 @@ fn attributes<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyDict
 
 /// Returns seconds as float, everything else as int.
 fn amounts<'py>(py: Python<'py>, error: &LimitError) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    if error.limit == LimitKind::WallTime {
+    if error.limit.unit() == "s" {
         let (used, maximum) = error.amounts();
         return Ok((used.into_pyobject(py)?.into_any(), maximum.into_pyobject(py)?.into_any()));
     }

@@ -74,7 +74,7 @@ pub(crate) struct Done {
 impl Sandbox {
     #[new]
     #[pyo3(signature = (
-        base, *, pool=None, tools, keep_state, wall_time_s, memory_bytes, output_bytes, tool_calls, tool_argument_bytes,
+        base, *, pool=None, tools, keep_state, wall_time_s, guest_time_s, memory_bytes, output_bytes, tool_calls, tool_argument_bytes,
         tool_result_bytes, result_bytes, code_bytes, domains=Vec::new(), http_requests, http_request_bytes,
         http_response_bytes, http_time_s, file_read_bytes, file_write_bytes, open_files, file_count,
         output_file_bytes, output_total_bytes, output_file_count, mounts=vec![], output_dir=None, audit=None
@@ -87,6 +87,7 @@ impl Sandbox {
         tools: Vec<(String, String, String, bool)>,
         keep_state: bool,
         wall_time_s: Option<f64>,
+        guest_time_s: Option<f64>,
         memory_bytes: u64,
         output_bytes: u64,
         tool_calls: u64,
@@ -120,6 +121,7 @@ impl Sandbox {
             state: if keep_state { StateMode::Kept } else { StateMode::Fresh },
             limits: Limits {
                 wall_time: wall_time_s.map(|time_s| seconds(py, "wall_time_s", time_s)).transpose()?,
+                guest_time: guest_time_s.map(|time_s| seconds(py, "guest_time_s", time_s)).transpose()?,
                 memory_bytes,
                 output_bytes,
                 tool_calls,

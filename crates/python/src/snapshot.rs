@@ -79,6 +79,7 @@ impl Snapshot {
         let limits = self.snapshot.limits();
         let dict = PyDict::new(py);
         dict.set_item("wall_time_s", limits.wall_time.map(|time| time.as_secs_f64()))?;
+        dict.set_item("guest_time_s", limits.guest_time.map(|time| time.as_secs_f64()))?;
         dict.set_item("memory_bytes", limits.memory_bytes)?;
         dict.set_item("output_bytes", limits.output_bytes)?;
         dict.set_item("tool_calls", limits.tool_calls)?;

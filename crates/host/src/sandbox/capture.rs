@@ -144,7 +144,7 @@ impl Sandbox {
     fn take_over(&mut self, saved: &SavedRun) -> Result<(), Error> {
         let files = self.mounts.budgets(&self.options.limits);
         let run = continued(saved, &self.options, &self.network, files, self.runs.saturating_add(1))?;
-        self.control.begin(self.options.limits.wall_time, self.options.limits.output_bytes)?;
+        self.control.begin(&self.options.limits)?;
         self.control.take_artifacts_into(Artifacts::new(&self.options.limits, self.output_dir.clone()));
         self.control.pause();
         if let Err(error) = self.control.take_over(&saved.past) {
