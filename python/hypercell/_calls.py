@@ -204,8 +204,10 @@ class Calls:
         if job.deadline is not None:
             # Whoever waits for the job stops it at its deadline. This holds also if nobody does any more.
             until = min(until, job.deadline + CLEANUP_S)
-        while not home.is_gone and not job.is_abandoned:
+        while not home.is_gone:
             is_stopped = job.stop_reason is not None
+            if job.is_abandoned and not is_stopped:
+                return
             with self._guard:
                 if not self._has_async() if is_stopped else is_ready():
                     return

@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import asyncio
 
-# How long a cancelled async tool may take to clean up before it is left behind.
+# How long whoever stops a job waits for a cancelled async tool to clean up before it is left behind, and how long the tool
+# may go on with that.
+PATIENCE_S = 0.04
 CLEANUP_S = 0.25
 
 
@@ -105,7 +107,7 @@ class Job:
             if not at_all_costs:
                 if self.tool is None:
                     return False
-                if self._cancel is not None and time.monotonic() < self.cancelled_at + CLEANUP_S:
+                if self._cancel is not None and time.monotonic() < self.cancelled_at + PATIENCE_S:
                     return False
             self.blamed_tool = self.tool
             self._is_abandoned = True

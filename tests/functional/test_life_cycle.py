@@ -1,5 +1,6 @@
 """A sandbox from its making to its end, from several threads, under Ctrl-C, and when the host is killed."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -265,3 +266,24 @@ def _processes_of_session(session: int) -> list[str]:
         if int(fields[3]) == session and fields[0] != "Z":
             found.append(stat.parent.name)
     return found
+
+
+def test_async_tool_ends_its_cleanup_after_its_run_was_given_up(make_sandbox):
+    cleaned = threading.Event()
+
+    async def slow():
+        try:
+            await asyncio.sleep(30)
+        finally:
+            await asyncio.sleep(0.15)
+            cleaned.set()
+
+    box = make_sandbox(tools=[slow])
+    timer = threading.Timer(0.2, box.cancel)
+    timer.start()
+    with pytest.raises(hypercell.RunCancelledError):
+        box.run("slow()")
+    assert not cleaned.is_set(), "nobody waits so long"
+    assert box.run("1").value == 1
+    assert cleaned.wait(5)
+    timer.join()
