@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import asyncio
 
-# How long whoever stops a job waits for a cancelled async tool to clean up before it is left behind, and how long the tool
-# may go on with that.
+# How long whoever stops a job waits for a cancelled async tool to clean up, and how long the tool may go on with it.
 PATIENCE_S = 0.04
 CLEANUP_S = 0.25
 

@@ -344,6 +344,6 @@ def test_time_inside_the_guest_counts_on_after_a_pause(make_sandbox):
     box.run(f"import time\n{spin}approve()\n{spin}")
     snapshot = box.snapshot()
     for one in (box, hypercell.Sandbox.from_snapshot(snapshot, tools=[approve])):
-        with pytest.raises(hypercell.TimeLimitError, match="guest_time_s, which is 0.3 s"):
+        with pytest.raises(hypercell.TimeLimitError, match=r"guest_time_s, which is 0\.3 s"):
             one.resume(None)
         one.close()
