@@ -105,3 +105,16 @@ def test_bench_takes_a_vm_through_the_phases_of_a_start(cli, tmp_path):
     phases = "create_vm first_entry first_run second_run restore restored_entry restored_run drop"
     assert list(cases) == [f"phase/{phase}" for phase in phases.split()]
     assert all(case["median"] > 0 for case in cases.values())
+
+
+def test_run_mounts_what_is_named_and_leaves_the_files_of_output(cli, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("data")
+    code = "open('/output/b.txt', 'w').write(open('/in/a.txt').read())"
+    done = cli("run", "-c", code, "--mount", f"{tmp_path / 'in'}:/in", "--output-dir", str(tmp_path / "out"))
+    assert (done.stdout, done.stderr, done.returncode) == ("4\n", "", 0)
+    assert (tmp_path / "out" / "b.txt").read_text() == "data"
+    denied = cli("run", "-c", "open('/in/a.txt', 'w')", "--mount", f"{tmp_path / 'in'}:/in")
+    assert denied.returncode == 1
+    assert denied.stderr.splitlines()[-1] == "OSError: [Errno 30] Read-only file system: '/in/a.txt'"
