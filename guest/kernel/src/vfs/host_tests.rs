@@ -295,3 +295,12 @@ fn directory_is_listed_in_pieces_and_again_from_its_beginning() {
     }
     assert_eq!(pieces, all);
 }
+
+#[test]
+fn mounts_are_in_the_table_of_the_kernel() {
+    let mut vfs = mounted();
+    let text = open(&mut vfs, "/proc/self/mounts", linux::O_RDONLY).unwrap().read_at(0, 1 << 16).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("\nhost /input fuse ro 0 0\nhost /a/b/work fuse rw 0 0\n"), "{text}");
+    assert!(text.contains("\ntmpfs /output tmpfs rw 0 0\n"), "{text}");
+}
