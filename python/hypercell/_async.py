@@ -72,9 +72,6 @@ class AsyncSandbox:
     ) -> None:
         check_options(limits, image, keep_state, prepared, pool, on_audit)
         collected = collect_tools(tools)
-        mounts = list(mounts)
-        collect_mounts(mounts)
-        check_output_dir(output_dir)
         self._names = list(collected)
         self._limits = limits if limits is not None else Limits()
         self._make = functools.partial(
@@ -86,8 +83,8 @@ class AsyncSandbox:
             prepared=prepared,
             pool=pool,
             on_audit=on_audit,
-            mounts=mounts,
-            output_dir=output_dir,
+            mounts=collect_mounts(mounts),
+            output_dir=check_output_dir(output_dir),
         )
         self._box: Sandbox | None = None
         self._opening: Future[Sandbox] | None = None

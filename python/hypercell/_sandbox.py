@@ -38,7 +38,7 @@ from ._errors import (
 )
 from ._image import Image, default_image, native
 from ._limits import Limits
-from ._mounts import Mounts, check_output_dir, collect_mounts
+from ._mounts import Mounts, check_output_dir, collect_mounts, native_mounts
 from ._pool import Pool, default_pool
 from ._result import RunResult, result_of
 from ._tools import Tool, Tools, collect_tools
@@ -127,7 +127,7 @@ class Sandbox:
             "tools": [(tool.name, tool.description) for tool in self._tools.values()],
             "keep_state": self._keep_state,
             "audit": on_audit,
-            "mounts": collect_mounts(mounts),
+            "mounts": native_mounts(collect_mounts(mounts)),
             "output_dir": check_output_dir(output_dir),
             **{name: getattr(self._limits, name) for name in self._limits.__dataclass_fields__},
         }

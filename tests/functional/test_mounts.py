@@ -374,6 +374,41 @@ def test_mount_that_cannot_be_is_refused_with_its_name(mounts, message):
 
 
 @pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mounts": "/etc"}, "mounts must be a list of directories, got str"),
+        ({"mounts": [7]}, "host of a mount must be str or a path, got int"),
+        ({"output_dir": 7}, "output_dir must be str or a path, got int"),
+    ],
+)
+def test_async_sandbox_refuses_what_is_no_path_when_it_is_made(options, message):
+    with pytest.raises(hypercell.PolicyError) as caught:
+        hypercell.AsyncSandbox(**options)
+    assert str(caught.value) == message
+
+
+def test_mounts_may_be_any_iterable_and_serve_several_sandboxes_at_once(make_sandbox, data):
+    boxes = [
+        make_sandbox(mounts=(path for path in [(data, "/input")])),
+        make_sandbox(mounts=[(data, "/input")], prepared=0),
+    ]
+    for box in boxes * 2:
+        assert box.run("open('/input/a.txt').readline()").value == "first\n"
+
+
+def test_forked_child_uses_the_mounts_of_its_parents_sandbox(make_sandbox, data):
+    box = make_sandbox(mounts=[(data, "/input")])
+    box.run("1")
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            os._exit(7 if box.run("open('/input/a.txt').readline()").value == "first\n" else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert box.run("open('/input/a.txt').readline()").value == "first\n"
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"mode": "w"}, "mode of a mount must be 'ro' or 'rw', got 'w'"),
