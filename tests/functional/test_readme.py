@@ -11,5 +11,5 @@ README = Path(__file__).parents[2] / "README.md"
 @pytest.mark.usefixtures("hypercell_with_image")
 def test_session_in_the_readme_is_what_happens():
     outcome = doctest.testfile(str(README), module_relative=False)
-    assert outcome.attempted == 13
+    assert outcome.attempted == 15
     assert not outcome.failed

@@ -3,6 +3,7 @@
 //! Evidence: each attack tries one thing that a resolver which compares paths would get wrong.
 #![expect(clippy::disallowed_methods, reason = "the tests make and look at the files")]
 
+mod any_requests;
 mod races;
 
 use std::fs;
