@@ -4,7 +4,7 @@
 
 Cases, each only where its name begins with one of the PREFIXes:
 
-    phase/, run/, sandbox/, tool_call/, memory/, snapshot/    as `hypercell bench` has them (python/hypercell/_bench.py)
+    phase/, run/, sandbox/, tool_call/, files/, memory/, snapshot/    as `hypercell bench` has them (_bench.py)
     cpu/         CPU-bound Python in the guest as a share of native speed, measured in turns in this process
     process/     a new process from its start to its first result, beside a Python that does nothing
 

@@ -80,9 +80,6 @@ class AsyncSandbox:
     ) -> None:
         check_options(limits, image, keep_state, prepared, pool, on_audit)
         collected = collect_tools(tools)
-        mounts = list(mounts)
-        collect_mounts(mounts)
-        check_output_dir(output_dir)
         limits = limits if limits is not None else Limits()
         make = functools.partial(
             Sandbox,
@@ -95,8 +92,8 @@ class AsyncSandbox:
             pool=pool,
             pause_on=checked_pauses(pause_on, collected),
             on_audit=on_audit,
-            mounts=mounts,
-            output_dir=output_dir,
+            mounts=collect_mounts(mounts),
+            output_dir=check_output_dir(output_dir),
         )
         self._set_up(make, collected, limits, None)
 
@@ -139,9 +136,6 @@ class AsyncSandbox:
             raise PolicyError(f"snapshot must be a Snapshot, got {type(snapshot).__name__}")
         check_options(limits, None, bool(keep_state), prepared, pool, on_audit)
         collected = collect_tools(tools)
-        mounts = list(mounts)
-        collect_mounts(mounts)
-        check_output_dir(output_dir)
         limits = limits if limits is not None else snapshot.limits
         make = functools.partial(
             Sandbox.from_snapshot,
@@ -153,8 +147,8 @@ class AsyncSandbox:
             prepared=prepared,
             pool=pool,
             pause_on=None if pause_on is None else checked_pauses(pause_on, collected),
-            mounts=list(mounts),
-            output_dir=output_dir,
+            mounts=collect_mounts(mounts),
+            output_dir=check_output_dir(output_dir),
             on_audit=on_audit,
         )
         box = cls.__new__(cls)

@@ -21,6 +21,7 @@ from xml.sax.saxutils import escape
 
 from ._image import default_image, native
 from ._limits import Limits
+from ._mounts import Mount
 from ._pool import Pool
 from ._sandbox import Sandbox
 from ._snapshot import Snapshot
@@ -200,11 +201,36 @@ def bench_snapshot(report: Report, quick: bool) -> None:
         report.add("snapshot/run_prepared", "ms", in_ms(_timed_when_ready(pool, box, "len(xs)", repeats)))
 
 
+def bench_files(report: Report, quick: bool) -> None:
+    """Measures files of a mount: bytes a second read and written, and what one small file costs."""
+    size, repeats = 64 << 20, 3 if quick else 15
+    read = "with open('/work/big', 'rb', buffering=0) as f:\n    while f.readinto(data): pass"
+    write = f"with open('/work/new', 'wb', buffering=0) as f:\n    for _ in range({size} // len(data)): f.write(data)"
+    small = "import os\nfor _ in range(1000): {}"
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "big").write_bytes(os.urandom(size))
+        Path(folder, "small").write_bytes(bytes(1000))
+        limits = Limits(wall_time_s=120, file_read_bytes=1 << 40, file_write_bytes=1 << 40)
+        with Sandbox(mounts=[Mount(folder, "/work", mode="rw")], keep_state=True, limits=limits) as box:
+            box.run("data = bytearray(1 << 20)").raise_for_error()
+            for name, code in (("read", read), ("write", write)):
+                rates = [size / 1e6 / s for s in timed(lambda code=code: box.run(code), repeats)]  # type: ignore[misc]
+                report.add(f"files/{name}", "MB/s", rates, low_is_bad=True)
+            for name, action in (
+                ("stat", "os.stat('/work/small')"),
+                ("open_read_close", "open('/work/small').read()"),
+            ):
+                code = small.format(action)
+                seconds = timed(lambda code=code: box.run(code), repeats)  # type: ignore[misc]
+                report.add(f"files/{name}", "us", [s * 1000 for s in seconds])
+
+
 BENCHES: dict[str, Callable[[Report, bool], None]] = {
     "phase/": bench_phases,
     "run/": bench_run,
     "sandbox/": bench_sandbox,
     "tool_call/": bench_tool_call,
+    "files/": bench_files,
     "memory/": bench_memory,
     "snapshot/": bench_snapshot,
 }

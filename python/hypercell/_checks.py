@@ -15,7 +15,7 @@ from ._drive import Reply
 from ._errors import CodeLimitError, CodeTypeError, PolicyError
 from ._image import Image
 from ._limits import Limits
-from ._mounts import Mounts, check_output_dir, collect_mounts
+from ._mounts import Mounts, check_output_dir, collect_mounts, native_mounts
 from ._pool import Pool
 from ._tools import Tool
 
@@ -58,7 +58,7 @@ def granted(
     """
     return {
         "domains": native_domains(collect_domains(domains)),
-        "mounts": collect_mounts(mounts),
+        "mounts": native_mounts(collect_mounts(mounts)),
         "output_dir": check_output_dir(output_dir),
         "audit": on_audit,
     }

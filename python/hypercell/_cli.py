@@ -1,7 +1,7 @@
 """The command line: `hypercell run`, `hypercell doctor` and `hypercell bench`.
 
-Guarantees: an error of ours is one line on standard error and no traceback. Never: gives a program tools or
-files, or more of the network than `--allow` says.
+Guarantees: an error of ours is one line on standard error and no traceback. Never: gives a program tools, a file that
+was not named, or more of the network than `--allow` says.
 
 Before: the shell. After: _sandbox, _image.
 """
@@ -24,6 +24,7 @@ from ._domains import Domain
 from ._errors import GuestCrashError, HypercellError, PolicyError
 from ._image import cache_directory, default_image, native
 from ._limits import MIB, Limits
+from ._mounts import Mount
 from ._result import RunResult
 from ._sandbox import Sandbox
 from ._version import __version__
@@ -73,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",
-        help="run a program, without tools or files",
+        help="run a program, without tools, and with no file or domain that is not named",
         description="Runs a program in a fresh micro-VM and prints its output and the value of its last expression.",
         epilog=_EPILOG,
     )
@@ -94,6 +95,14 @@ def _parser() -> argparse.ArgumentParser:
         "'GET,HEAD api.github.com'; may be given several times (default: nothing)",
     )
     run.add_argument("--memory-mib", type=int, metavar="N", help="memory of the guest in MiB (default: 128)")
+    run.add_argument(
+        "--mount",
+        action="append",
+        default=[],
+        metavar="HOST[:GUEST[:rw]]",
+        help="a directory that the program may read, at the same path unless said, and with :rw change; repeatable",
+    )
+    run.add_argument("--output-dir", type=Path, metavar="DIR", help="put the files of /output there")
     run.set_defaults(command=_run)
     doctor = commands.add_parser(
         "doctor",
@@ -169,7 +178,10 @@ def _run(options: argparse.Namespace) -> int:
         given["memory_bytes"] = options.memory_mib * MIB
     show = _show_json if options.json else _show
     try:
-        with Sandbox(domains=options.allow, limits=Limits(**given)) as box:
+        mounts = [_mount(text) for text in options.mount]
+        with Sandbox(
+            domains=options.allow, limits=Limits(**given), mounts=mounts, output_dir=options.output_dir
+        ) as box:
             result = box.run(code, filename=name)
     except HypercellError as error:
         partial = getattr(error, "result", None)
@@ -185,6 +197,15 @@ def _run(options: argparse.Namespace) -> int:
 def _domain(text: str) -> Domain:
     methods, _, pattern = text.rpartition(" ")
     return Domain(pattern, methods.split(",") if methods else None)
+
+
+def _mount(text: str) -> Mount:
+    """Returns the mount that an option describes."""
+    host, _, rest = text.partition(":")
+    guest, _, mode = rest.partition(":")
+    if mode not in ("", "ro", "rw"):
+        raise PolicyError(f"--mount {text!r} ends with {mode!r}, which is neither ro nor rw")
+    return Mount(host, guest or None, mode="rw" if mode == "rw" else "ro")
 
 
 def _source(options: argparse.Namespace) -> tuple[str, str]:
@@ -235,6 +256,10 @@ def _show_json(result: RunResult, error: HypercellError | None) -> None:
         "error": None if result.error is None else vars(result.error),
         "failure": failure,
         "exit_code": result.exit_code,
+        "files": [
+            {"path": file.path, "size": file.size, "media_type": file.media_type}
+            for file in result.files.values()
+        ],
         "usage": vars(result.usage),
         "unsupported_syscalls": result.unsupported_syscalls,
     }

@@ -18,6 +18,7 @@ HypercellError
 │   ├── NetworkLimitError
 │   ├── FileLimitError                  files of mounts or of /output: bytes, number, open at once
 │   └── CodeLimitError (PolicyError)    the code is too long; nothing ran
+├── OutputDirError                      a file of /output cannot be written to `output_dir`
 ├── RunCancelledError                   the run was cancelled
 ├── GuestCrashError                     the program killed its interpreter or VM
 ├── ProtocolError                       the guest broke the rules of the wire: treat it as hostile
@@ -143,6 +144,16 @@ class FileLimitError(LimitError):
 
 class CodeLimitError(LimitError, PolicyError):
     """The code is longer than `Limits.code_bytes`. Nothing ran."""
+
+
+class OutputDirError(HypercellError):
+    """A file that the run left in `/output` cannot be written to `output_dir`: no room, or no permission.
+
+    Attributes:
+        result: Output and usage until then, with the files that were written.
+    """
+
+    result: RunResult | None = None
 
 
 class RunCancelledError(HypercellError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -72,8 +72,8 @@ def _absolute(path: _Path) -> str:
     return os.path.normpath(Path(path).absolute())
 
 
-def collect_mounts(mounts: Mounts) -> list[tuple[str, str, bool, int | None]]:
-    """Returns host path, guest path, whether it may be written, and `max_bytes` of each mount.
+def collect_mounts(mounts: Mounts) -> list[Mount]:
+    """Returns each mount with its absolute path on the host and its path in the guest.
 
     Raises:
         PolicyError: One of them is of the wrong type.
@@ -82,15 +82,25 @@ def collect_mounts(mounts: Mounts) -> list[tuple[str, str, bool, int | None]]:
         raise PolicyError(f"mounts must be a list of directories, got {type(mounts).__name__}")
     collected = []
     for given in mounts:
-        if isinstance(given, tuple) and len(given) != 2:
+        if isinstance(given, Mount):
+            mount = given
+        elif not isinstance(given, tuple):
+            mount = Mount(given)
+        elif len(given) == 2:
+            mount = Mount(*given)
+        else:
             raise PolicyError(f"a mount given as a tuple is (host, guest), got {given!r}")
-        mount = (
-            given if isinstance(given, Mount) else Mount(*given) if isinstance(given, tuple) else Mount(given)
-        )
         host = _absolute(mount.host)
-        guest = host if mount.guest is None else os.fspath(mount.guest)
-        collected.append((host, guest, mount.mode == "rw", mount.max_bytes))
+        collected.append(replace(mount, host=host, guest=host if mount.guest is None else mount.guest))
     return collected
+
+
+def native_mounts(mounts: list[Mount]) -> list[tuple[str, str, bool, int | None]]:
+    """Returns collected mounts as the native sandbox takes them."""
+    return [
+        (os.fspath(mount.host), os.fspath(mount.guest or mount.host), mount.mode == "rw", mount.max_bytes)
+        for mount in mounts
+    ]
 
 
 def check_output_dir(path: object) -> str | None:

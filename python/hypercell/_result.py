@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -182,12 +183,17 @@ def result_of(done: Any, pending: PendingCall | None = None) -> RunResult:
     )
 
 
-def _file_of(native: tuple[bytes, int, bytes | None]) -> File:
-    # Its import takes a millisecond, and most runs leave no files.
+@functools.cache
+def _media_types() -> Any:
+    # Its import takes a millisecond, and most runs leave no files. What the system adds to the table is left out.
     import mimetypes
 
+    return mimetypes.MimeTypes()
+
+
+def _file_of(native: tuple[bytes, int, bytes | None]) -> File:
     path = os.fsdecode(native[0])
-    kind, encoding = mimetypes.guess_type(path, strict=False)
+    kind, encoding = _media_types().guess_type(path, strict=False)
     # "x.tar.gz" is gzip data, whatever is in it.
     media_type = _ENCODINGS.get(encoding, _UNKNOWN) if encoding else kind or _UNKNOWN
     return File(path, native[1], media_type, native[2])

@@ -32,6 +32,7 @@ from ._errors import (
     GuestCrashError,
     HypercellError,
     LimitError,
+    OutputDirError,
     PolicyError,
     ProtocolError,
     RunCancelledError,
@@ -291,6 +292,7 @@ class Sandbox:
             LimitError: The run passed a limit; `result` has what it wrote until then.
             GuestCrashError: The code killed its interpreter.
             ProtocolError: The guest broke the rules of the wire.
+            OutputDirError: A file of `/output` cannot be written to `output_dir`.
             RunCancelledError: `cancel()` was called.
             SandboxBusyError: Another thread runs something in this sandbox, one of its own tools called this, or the
                 last run is paused.
@@ -547,7 +549,7 @@ class Sandbox:
         if isinstance(error, TimeLimitError) and job.blamed_tool is not None:
             error.tool = job.blamed_tool
             error.args = (f"{error}: tool {job.blamed_tool!r} had not returned",)
-        if isinstance(error, (LimitError, GuestCrashError, RunCancelledError, ProtocolError)):
+        if isinstance(error, (LimitError, OutputDirError, GuestCrashError, RunCancelledError, ProtocolError)):
             error.result = self._partial()
         if not isinstance(error, (PolicyError, SandboxBusyError, ValueNotSendableError)):
             self._lose(str(error))

@@ -67,6 +67,7 @@ def test_error_tree_is_as_drawn():
         hypercell.MemoryLimitError: hypercell.LimitError,
         hypercell.OutputLimitError: hypercell.LimitError,
         hypercell.ToolLimitError: hypercell.LimitError,
+        hypercell.FileLimitError: hypercell.LimitError,
     }
     for error, base in bases.items():
         assert issubclass(error, base)

@@ -120,3 +120,16 @@ def test_run_with_a_domain_that_cannot_be_is_a_short_error(cli):
     done = cli("run", "--allow", "*.org", "-c", "1")
     message = 'hypercell: the domain "*.org" has a * in front of what is no domain with a dot\n'
     assert (done.stdout, done.stderr, done.returncode) == ("", message, 2)
+
+
+def test_run_mounts_what_is_named_and_leaves_the_files_of_output(cli, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("data")
+    code = "open('/output/b.txt', 'w').write(open('/in/a.txt').read())"
+    done = cli("run", "-c", code, "--mount", f"{tmp_path / 'in'}:/in", "--output-dir", str(tmp_path / "out"))
+    assert (done.stdout, done.stderr, done.returncode) == ("4\n", "", 0)
+    assert (tmp_path / "out" / "b.txt").read_text() == "data"
+    denied = cli("run", "-c", "open('/in/a.txt', 'w')", "--mount", f"{tmp_path / 'in'}:/in")
+    assert denied.returncode == 1
+    assert denied.stderr.splitlines()[-1] == "OSError: [Errno 30] Read-only file system: '/in/a.txt'"

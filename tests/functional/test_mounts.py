@@ -3,6 +3,7 @@
 import contextlib
 import os
 import stat
+import threading
 import time
 from pathlib import Path
 
@@ -172,6 +173,51 @@ import os
     ]
     assert denied(box, "open('/input/absolute')") == ("PermissionError", 13)
     assert denied(box, "open('/input/outside')") == ("PermissionError", 13)
+
+
+def test_links_in_a_circle_are_an_error(make_sandbox, data):
+    (data / "loop").symlink_to("loop")
+    box = make_sandbox(mounts=[(data, "/input")])
+    assert denied(box, "open('/input/loop')") == ("OSError", 40)
+    assert denied(box, "open('/input/a.txt/x')") == ("NotADirectoryError", 20)
+
+
+def test_mapping_that_is_never_closed_reaches_the_file_at_the_end_of_the_run(make_sandbox, data):
+    box = make_sandbox(mounts=[Mount(data, "/work", mode="rw")])
+    box.run(
+        "import mmap\nf = open('/work/a.txt', 'r+b')\nm = mmap.mmap(f.fileno(), 0)\nm[0:5] = b'FIRST'"
+    ).raise_for_error()
+    assert (data / "a.txt").read_text() == "FIRST\nsecond\n"
+
+
+def test_as_many_mounts_as_may_be_with_paths_as_long_as_may_be(make_sandbox, data):
+    deep = "/" + "/".join("d" * 200 for _ in range(20))
+    mounts = [(data, f"{deep[: 4000 - 3 * 4]}-{n:02}") for n in range(64)]
+    box = make_sandbox(mounts=mounts)
+    code = "import os\nsum(open(path + '/a.txt').read() == 'first\\nsecond\\n' for path in paths)"
+    assert box.run(code, inputs={"paths": [path for _, path in mounts]}).value == 64
+    with pytest.raises(hypercell.PolicyError) as caught:
+        hypercell.Sandbox(mounts=[*mounts, (data, "/one")])
+    assert str(caught.value) == "65 mounts exceed 64"
+
+
+def test_run_that_reads_for_ever_can_be_cancelled(make_sandbox, data):
+    box = make_sandbox(mounts=[(data, "/input")])
+    timer = threading.Timer(0.3, box.cancel)
+    timer.start()
+    with pytest.raises(hypercell.RunCancelledError):
+        box.run("while True: open('/input/a.txt').read()")
+    timer.join()
+    assert box.run("open('/input/a.txt').readline()").value == "first\n"
+
+
+def test_kept_state_that_is_lost_leaves_no_file_open(make_sandbox, data):
+    box = make_sandbox(mounts=[(data, "/input")], keep_state=True, limits=hypercell.Limits(open_files=3))
+    box.run("f = open('/input/a.txt')").raise_for_error()
+    assert open_below(data) == {data, data / "a.txt"}
+    with pytest.raises(hypercell.FileLimitError):
+        box.run("more = [open('/input/a.txt') for _ in range(3)]")
+    assert open_below(data) == {data}
 
 
 def test_links_cannot_be_made_in_a_mount(make_sandbox, data):
@@ -371,6 +417,41 @@ def test_mount_that_cannot_be_is_refused_with_its_name(mounts, message):
     with pytest.raises(hypercell.PolicyError) as caught:
         hypercell.Sandbox(mounts=mounts)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mounts": "/etc"}, "mounts must be a list of directories, got str"),
+        ({"mounts": [7]}, "host of a mount must be str or a path, got int"),
+        ({"output_dir": 7}, "output_dir must be str or a path, got int"),
+    ],
+)
+def test_async_sandbox_refuses_what_is_no_path_when_it_is_made(options, message):
+    with pytest.raises(hypercell.PolicyError) as caught:
+        hypercell.AsyncSandbox(**options)
+    assert str(caught.value) == message
+
+
+def test_mounts_may_be_any_iterable_and_serve_several_sandboxes_at_once(make_sandbox, data):
+    boxes = [
+        make_sandbox(mounts=(path for path in [(data, "/input")])),
+        make_sandbox(mounts=[(data, "/input")], prepared=0),
+    ]
+    for box in boxes * 2:
+        assert box.run("open('/input/a.txt').readline()").value == "first\n"
+
+
+def test_forked_child_uses_the_mounts_of_its_parents_sandbox(make_sandbox, data):
+    box = make_sandbox(mounts=[(data, "/input")])
+    box.run("1")
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            os._exit(7 if box.run("open('/input/a.txt').readline()").value == "first\n" else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert box.run("open('/input/a.txt').readline()").value == "first\n"
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,9 @@ def test_link_in_the_directory_is_replaced_and_not_followed(make_sandbox, tmp_pa
     (tmp_path / "out" / "report.csv").symlink_to(tmp_path / "victim")
     (tmp_path / "out" / "plots").symlink_to(tmp_path)
     box = make_sandbox(output_dir=tmp_path / "out")
-    with pytest.raises(hypercell.SandboxUnavailableError) as caught:
-        box.run(LEAVE)
+    with pytest.raises(hypercell.OutputDirError) as caught:
+        box.run("print('before')\n" + LEAVE)
+    assert caught.value.result.stdout == "before\n"
     assert str(caught.value).startswith(
         'the file "plots/a.png" cannot be written to the directory for output: '
     )

@@ -5,12 +5,13 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import hypercell
 from hypercell import _cli
-from hypercell._result import GuestError, RunResult
+from hypercell._result import File, GuestError, RunResult
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +100,12 @@ def test_interrupt_exits_as_the_shell_expects(run):
 def test_options_become_limits(run):
     run("run", "-c", "code", "--wall-time", "2.5", "--memory-mib", "64")
     assert run.seen == [
-        {"domains": [], "limits": hypercell.Limits(wall_time_s=2.5, memory_bytes=64 << 20)},
+        {
+            "domains": [],
+            "limits": hypercell.Limits(wall_time_s=2.5, memory_bytes=64 << 20),
+            "mounts": [],
+            "output_dir": None,
+        },
         ("code", "<string>"),
     ]
 
@@ -110,7 +116,40 @@ def test_allow_becomes_domains(run):
         hypercell.Domain("api.github.com"),
         hypercell.Domain("http://localhost:8000/a", ("GET", "HEAD")),
     ]
-    assert run.seen[0] == {"domains": domains, "limits": hypercell.Limits()}
+    assert run.seen[0] == {
+        "domains": domains,
+        "limits": hypercell.Limits(),
+        "mounts": [],
+        "output_dir": None,
+    }
+
+
+def test_mounts_are_host_guest_and_mode(run):
+    mounts = ["--mount", "/data", "--mount", "/data:/input", "--mount", "/w:/work:rw", "--mount", "/x::ro"]
+    run("run", "-c", "code", *mounts, "--output-dir", "out")
+    assert run.seen[0] == {
+        "domains": [],
+        "limits": hypercell.Limits(),
+        "mounts": [
+            hypercell.Mount("/data"),
+            hypercell.Mount("/data", "/input"),
+            hypercell.Mount("/w", "/work", mode="rw"),
+            hypercell.Mount("/x"),
+        ],
+        "output_dir": Path("out"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("mount", "message"),
+    [
+        ("/a:/b:x", "--mount '/a:/b:x' ends with 'x', which is neither ro nor rw"),
+        ("/a:/b:rw:c", "--mount '/a:/b:rw:c' ends with 'rw:c', which is neither ro nor rw"),
+        ("", "host of a mount cannot be ''"),
+    ],
+)
+def test_mount_that_cannot_be_is_a_usage_error(run, mount, message):
+    assert run("run", "-c", "code", "--mount", mount) == (2, "", f"hypercell: {message}\n")
 
 
 def test_option_out_of_range_is_a_usage_error(run):
@@ -178,6 +217,7 @@ def test_json_has_the_whole_result(run):
         stdout="o",
         stderr="e",
         error=GuestError("E", "m", "tb", 3),
+        files={"a.txt": File("a.txt", 1, "text/plain", b"x")},
         unsupported_syscalls={"fork": 1},
     )
     status, out, err = run("run", "--json", "-c", "code", outcome=result)
@@ -192,6 +232,7 @@ def test_json_has_the_whole_result(run):
         "error": {"type": "E", "message": "m", "traceback": "tb", "line": 3},
         "failure": None,
         "exit_code": None,
+        "files": [{"path": "a.txt", "size": 1, "media_type": "text/plain"}],
         "unsupported_syscalls": {"fork": 1},
     }
 

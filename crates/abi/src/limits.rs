@@ -69,8 +69,9 @@ pub const MAX_LIST_ENTRIES: usize = 1024;
 /// Different system calls that one ExitHeader can name as unsupported.
 pub const MAX_UNSUPPORTED_SYSCALLS: usize = 12;
 
-/// Bytes of a file in one FileRequest or FileReply: a turn of it fits one hypervisor call.
-pub const MAX_FILE_CHUNK_BYTES: usize = 252 * 1024;
+/// Bytes of a file in one FileRequest or FileReply. A C library gives larger buffers back to the system at once and asks
+/// for them again, which costs three times what copying them does.
+pub const MAX_FILE_CHUNK_BYTES: usize = 96 * 1024;
 
 /// Bytes of a path in a mount or in /output, Linux' `PATH_MAX` without its final NUL.
 pub const MAX_FILE_PATH_BYTES: usize = 4095;

@@ -41,7 +41,7 @@ tripwires! {
     limits::MAX_MESSAGE_TEXT_BYTES = 65_536;
     limits::MAX_LIST_ENTRIES = 1024;
     limits::MAX_UNSUPPORTED_SYSCALLS = 12;
-    limits::MAX_FILE_CHUNK_BYTES = 258_048;
+    limits::MAX_FILE_CHUNK_BYTES = 98_304;
     limits::MAX_FILE_PATH_BYTES = 4095;
     limits::MAX_FILE_NAME_BYTES = 255;
     limits::MAX_LISTED = 256;

@@ -333,7 +333,7 @@ fn piece_of_a_file_passes_at_the_limit_and_not_above() {
         let read = KernelRequest::File(FileReply::Data(data));
         for result in [guest_round_trip(&write), kernel_round_trip(&read)] {
             let text = result.map_err(|error| error.to_string());
-            assert_eq!(text, if passes { Ok(()) } else { Err("data of 258049 bytes exceeds 258048".into()) });
+            assert_eq!(text, if passes { Ok(()) } else { Err("data of 98305 bytes exceeds 98304".into()) });
         }
     }
 }

@@ -42,7 +42,8 @@ pub enum AuditEvent<'a> {
     /// No server answers. `kind` is one of the words in `docs/abi.md`.
     HttpFailed { run: u64, request: u64, kind: &'a str, reason: &'a str },
     /// The guest uses a file of a mount, which it may; where resolving `path` then leads out of the mount, FileDenied
-    /// follows. `mount` is its path in the guest. `path` is guest-controlled.
+    /// follows. `mount` is its path in the guest. `path` is guest-controlled. What an open file is read and written with is
+    /// part of what its opening was allowed for.
     FileAllowed { run: u64, operation: &'static str, mount: &'a Path, path: &'a [u8] },
     /// The guest asks for a file that it may not use. `path` is guest-controlled.
     FileDenied {

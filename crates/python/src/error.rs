@@ -6,7 +6,7 @@
 //! Before: `sandbox`, `image` and `value`. After: the classes.
 
 use hypercell_host::Error;
-use hypercell_host::error::{LimitError, LimitKind, SnapshotError, UsageError};
+use hypercell_host::error::{LimitError, LimitKind, MachineError, SnapshotError, UsageError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -54,6 +54,7 @@ fn make(py: Python<'_>, class: &str, message: &str, attributes: &Bound<'_, PyDic
 fn class_of(error: &Error) -> &'static str {
     match error {
         Error::Usage(error) => class_of_usage(error),
+        Error::Machine(MachineError::OutputDir { .. }) => "OutputDirError",
         Error::Machine(_) => "SandboxUnavailableError",
         Error::Snapshot(error) => class_of_snapshot(error),
         Error::Image(_) => "ImageError",

@@ -77,7 +77,7 @@ impl Sandbox {
         base, *, pool=None, tools, keep_state, wall_time_s, guest_time_s, memory_bytes, output_bytes, tool_calls, tool_argument_bytes,
         tool_result_bytes, result_bytes, code_bytes, domains=Vec::new(), http_requests, http_request_bytes,
         http_response_bytes, http_time_s, file_read_bytes, file_write_bytes, open_files, file_count,
-        output_file_bytes, output_total_bytes, output_file_count, mounts=vec![], output_dir=None, audit=None
+        output_file_bytes, output_total_bytes, output_file_count, mounts, output_dir=None, audit=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn new(

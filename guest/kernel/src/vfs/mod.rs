@@ -15,6 +15,8 @@ mod against_linux;
 pub mod event;
 pub mod fd;
 pub mod file;
+#[cfg(test)]
+mod host_tests;
 pub mod hostfile;
 pub mod hostfs;
 pub mod inode;

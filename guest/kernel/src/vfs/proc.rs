@@ -129,16 +129,60 @@ pub(super) fn maps(_: &Vfs) -> Vec<u8> {
     text.into_bytes()
 }
 
-pub(super) fn mounts(_: &Vfs) -> Vec<u8> {
-    b"image / squashfs ro 0 0\ndev /dev devtmpfs ro 0 0\nproc /proc proc ro 0 0\nsysfs /sys sysfs ro 0 0\n\
-      tmpfs /tmp tmpfs rw 0 0\ntmpfs /dev/shm tmpfs rw 0 0\n"
-        .to_vec()
+/// What is mounted where: source, path, type, and whether it may be written.
+fn mount_table(vfs: &Vfs) -> Vec<(&'static str, Vec<u8>, &'static str, bool)> {
+    let mut table: Vec<_> = [
+        ("image", "/", "squashfs", false),
+        ("dev", "/dev", "devtmpfs", false),
+        ("proc", "/proc", "proc", false),
+        ("sysfs", "/sys", "sysfs", false),
+        ("tmpfs", "/tmp", "tmpfs", true),
+        ("tmpfs", "/output", "tmpfs", true),
+        ("tmpfs", "/dev/shm", "tmpfs", true),
+    ]
+    .into_iter()
+    .map(|(source, path, kind, write)| (source, path.as_bytes().to_vec(), kind, write))
+    .collect();
+    let brought = vfs.host_mounts();
+    table.extend(brought.points.iter().filter_map(|point| {
+        let mount = point.mount?;
+        Some(("host", point.path.clone(), "fuse", brought.is_writable(mount)))
+    }));
+    table
 }
 
-pub(super) fn mountinfo(_: &Vfs) -> Vec<u8> {
-    b"1 0 0:1 / / ro - squashfs image ro\n2 1 0:5 / /dev ro - devtmpfs dev ro\n3 1 0:6 / /proc ro - proc proc ro\n\
-      4 1 0:7 / /sys ro - sysfs sysfs ro\n5 1 0:21 / /tmp rw - tmpfs tmpfs rw\n6 2 0:21 / /dev/shm rw - tmpfs tmpfs rw\n"
-        .to_vec()
+/// A path as fstab(5) has it, without blanks.
+fn escaped(path: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(path.len());
+    for &byte in path {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\\' => text.extend_from_slice(format!("\\{byte:03o}").as_bytes()),
+            byte => text.push(byte),
+        }
+    }
+    text
+}
+
+pub(super) fn mounts(vfs: &Vfs) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (source, path, kind, is_writable) in mount_table(vfs) {
+        let mode = if is_writable { "rw" } else { "ro" };
+        text.extend_from_slice(format!("{source} ").as_bytes());
+        text.extend_from_slice(&escaped(&path));
+        text.extend_from_slice(format!(" {kind} {mode} 0 0\n").as_bytes());
+    }
+    text
+}
+
+pub(super) fn mountinfo(vfs: &Vfs) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (index, (source, path, kind, is_writable)) in mount_table(vfs).into_iter().enumerate() {
+        let (number, mode) = (index + 1, if is_writable { "rw" } else { "ro" });
+        text.extend_from_slice(format!("{number} 1 0:{number} / ").as_bytes());
+        text.extend_from_slice(&escaped(&path));
+        text.extend_from_slice(format!(" {mode} - {kind} {source} {mode}\n").as_bytes());
+    }
+    text
 }
 
 pub(super) fn self_stat(vfs: &Vfs) -> Vec<u8> {

@@ -93,8 +93,12 @@ impl MountGate {
                 Ok(Answer::Data(target.as_os_str().as_bytes().to_vec()))
             }
             FileRequest::SetMode { at, mode } => {
-                let mode = Permissions::from_mode(permissions(mode));
-                self.mount(at)?.dir.set_permissions(path_of(at.path), mode)?;
+                let (dir, path) = (&self.mount(at)?.dir, path_of(at.path));
+                let meta = dir.metadata(path)?;
+                if !meta.is_file() && !meta.is_dir() {
+                    return Err(FileDenial::NotRegular.into());
+                }
+                dir.set_permissions(path, Permissions::from_mode(permissions(mode)))?;
                 Ok(Answer::Done)
             }
             FileRequest::SetTimes { at, accessed, modified } => self.set_times(at, accessed, modified),

@@ -13,7 +13,7 @@ use crate::vfs::{self, Kind, Meta, Node, Object, Time, Vfs};
 /// Preferred size of reads and writes.
 const BLOCK_BYTES: u64 = 4096;
 /// Preferred size for files of the host: each call is a question to it.
-const HOST_BLOCK_BYTES: u64 = 128 * 1024;
+const HOST_BLOCK_BYTES: u64 = 64 * 1024;
 /// Size of the host's file system as statfs(2) shows it, in blocks: 1 TiB.
 const HOST_BLOCKS: u64 = 1 << 28;
 /// linux/magic.h, of the file systems that the program sees.
