@@ -39,7 +39,7 @@ class Limits:
 
     Args:
         wall_time_s: Seconds from start to end, tools included. `None` is no limit.
-        guest_time_s: Seconds inside the VM, which tools, sleeps and HTTP are not. `None` is no limit.
+        guest_time_s: Seconds inside the VM, which tools, sleeps and HTTP are not. `None` is no limit but `wall_time_s`.
         memory_bytes: Memory of the guest, in bytes. What the interpreter has at the start counts. Beyond it the
             guest's Python raises MemoryError.
         output_bytes: Standard output and standard error together, in bytes.

@@ -120,5 +120,5 @@ def test_limits_are_frozen_named_and_shown_as_written():
         limits.tool_calls = 4
     with pytest.raises(TypeError):
         hypercell.Limits(5)
-    assert repr(limits).startswith("Limits(wall_time_s=None, memory_bytes=")
+    assert repr(limits).startswith("Limits(wall_time_s=None, guest_time_s=None, memory_bytes=")
     assert hypercell.Limits(wall_time_s=None, tool_calls=3) == limits
