@@ -94,6 +94,24 @@ fn kernel_hears_of_mounts_only_where_there_are_some() {
     }
 }
 
+#[test]
+fn guest_that_keeps_state_hears_of_mounts_once() {
+    let dir = directory();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let log = heard.clone();
+    let options = SandboxOptions { state: StateMode::Kept, ..options(dir.path()) };
+    let mut sandbox = sandbox(options, move |entered: &Entered<'_>| {
+        log.lock().expect("no panic").push(entered.enter.has_mounts);
+        entered.done(&[5])
+    });
+    for _ in 0..2 {
+        run(&mut sandbox).expect("a run");
+    }
+    sandbox.reset().expect("open");
+    run(&mut sandbox).expect("a run");
+    assert_eq!(*heard.lock().expect("no panic"), [true, false, true]);
+}
+
 /// Opens a file in its first run, looks at what was open in the second; ends with 1 if it still was, 0 if not.
 fn keep_open(entered: &Entered<'_>, handle: &Mutex<u64>) -> Act {
     let mut kept = handle.lock().expect("no panic");
