@@ -8,6 +8,7 @@ use hypercell_host::abi::limits::{MAX_ANSWER_BYTES, MAX_FILE_CHUNK_BYTES};
 use hypercell_host::abi::message::{FilePath, FileReply, FileRequest, OpenFlags};
 use hypercell_host::abi::{FrameKind, GuestFrame, KernelRequest};
 use hypercell_host::audit::{AuditEvent, AuditLog};
+use hypercell_host::error::LimitKind;
 use hypercell_host::{Error, Limits, MountInfo, Sandbox, SandboxOptions, StateMode};
 
 use crate::guest::{Act, Entered, FakeSource, int, run};
@@ -168,7 +169,9 @@ fn wall_time_holds_for_a_guest_that_only_uses_files() {
         entered.say(&GuestFrame::File(FileRequest::Stat { at, follow: true }))
     });
     let error = run(&mut sandbox).expect_err("a limit");
-    assert!(error.to_string().starts_with("the run took 0.05"), "{error}");
+    let Error::Limit(error) = error else { panic!("{error}") };
+    assert_eq!((error.limit, error.maximum), (LimitKind::WallTime, 50));
+    assert!(error.used < 10_000, "{error}");
 }
 
 fn artifact(path: &'static [u8], offset: u64, data: &'static [u8]) -> FileRequest<'static> {
