@@ -83,7 +83,7 @@ pub enum FileDenial {
     LeavesMount,
     /// The mount is read-only.
     ReadOnly,
-    /// It is neither a regular file nor a directory.
+    /// It is neither a regular file nor a directory, or one of /proc and the like.
     NotRegular,
     /// Nothing is open under this handle.
     NoSuchHandle,

@@ -47,12 +47,13 @@ pub(crate) struct Channel {
     memory_limit_pages: u32,
     is_fresh_start: bool,
     has_mounts: bool,
+    knows_mounts: bool,
 }
 
 impl Channel {
     /// Starts a conversation with a guest that was just booted or restored.
     pub(crate) fn new() -> Self {
-        Self { seq: 0, memory_limit_pages: 0, is_fresh_start: true, has_mounts: false }
+        Self { seq: 0, memory_limit_pages: 0, is_fresh_start: true, has_mounts: false, knows_mounts: false }
     }
 
     /// Sets the memory limit that the next turn carries.
@@ -60,9 +61,9 @@ impl Channel {
         self.memory_limit_pages = pages;
     }
 
-    /// Has the next turn tell the kernel that there are mounts.
+    /// Has the next turn tell the kernel that there are mounts, unless one has.
     pub(crate) fn announce_mounts(&mut self) {
-        self.has_mounts = true;
+        self.has_mounts = !std::mem::replace(&mut self.knows_mounts, true);
     }
 
     /// Makes the turn for a frame.

@@ -13,8 +13,8 @@ use hypercell_abi::limits::{MAX_FILE_NAME_BYTES, MAX_FILE_PATH_BYTES, MAX_MOUNTS
 use crate::error::UsageError;
 
 /// Directories of the guest itself, below which nothing can be mounted.
-const RESERVED: [&str; 11] =
-    ["dev", "etc", "guest", "lib", "lib64", "output", "proc", "python", "sys", "usr", "bin"];
+const RESERVED: [&str; 10] =
+    ["dev", "etc", "guest", "lib", "lib64", "output", "proc", "python", "sys", "usr"];
 
 /// A directory of the host in a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]

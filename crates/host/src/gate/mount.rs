@@ -4,8 +4,8 @@
 //! and a path in it; the path is resolved beneath that open directory by cap-std, which leaves it to the kernel
 //! (`openat2` with `RESOLVE_BENEATH`). Resolving is the decision, so this gate also opens, reads and writes.
 //! Guarantees: nothing outside of the mounted directories is opened, whatever links, `..`, renames or magic links of
-//! /proc stand in the way, and whoever puts them there meanwhile; only regular files and directories are opened, and
-//! never waited for; a mount is read-only unless it was given for writing; handles are bounded in number and never given
+//! /proc stand in the way, and whoever puts them there meanwhile; only regular files and directories are opened,
+//! none of /proc and the like, and never waited for; a mount is read-only unless it was given for writing; handles are bounded in number and never given
 //! twice; every use is charged to the run's budgets before it happens.
 //! Never: compares paths as texts, follows a link whose target is absolute, makes links, devices or set-id bits.
 //!

@@ -8,6 +8,7 @@ use hypercell_host::abi::limits::{MAX_ANSWER_BYTES, MAX_FILE_CHUNK_BYTES};
 use hypercell_host::abi::message::{FilePath, FileReply, FileRequest, OpenFlags};
 use hypercell_host::abi::{FrameKind, GuestFrame, KernelRequest};
 use hypercell_host::audit::{AuditEvent, AuditLog};
+use hypercell_host::error::LimitKind;
 use hypercell_host::{Error, Limits, MountInfo, Sandbox, SandboxOptions, StateMode};
 
 use crate::guest::{Act, Entered, FakeSource, int, run};
@@ -94,6 +95,24 @@ fn kernel_hears_of_mounts_only_where_there_are_some() {
     }
 }
 
+#[test]
+fn guest_that_keeps_state_hears_of_mounts_once() {
+    let dir = directory();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let log = heard.clone();
+    let options = SandboxOptions { state: StateMode::Kept, ..options(dir.path()) };
+    let mut sandbox = sandbox(options, move |entered: &Entered<'_>| {
+        log.lock().expect("no panic").push(entered.enter.has_mounts);
+        entered.done(&[5])
+    });
+    for _ in 0..2 {
+        run(&mut sandbox).expect("a run");
+    }
+    sandbox.reset().expect("open");
+    run(&mut sandbox).expect("a run");
+    assert_eq!(*heard.lock().expect("no panic"), [true, false, true]);
+}
+
 /// Opens a file in its first run, looks at what was open in the second; ends with 1 if it still was, 0 if not.
 fn keep_open(entered: &Entered<'_>, handle: &Mutex<u64>) -> Act {
     let mut kept = handle.lock().expect("no panic");
@@ -150,7 +169,9 @@ fn wall_time_holds_for_a_guest_that_only_uses_files() {
         entered.say(&GuestFrame::File(FileRequest::Stat { at, follow: true }))
     });
     let error = run(&mut sandbox).expect_err("a limit");
-    assert!(error.to_string().starts_with("the run took 0.05"), "{error}");
+    let Error::Limit(error) = error else { panic!("{error}") };
+    assert_eq!((error.limit, error.maximum), (LimitKind::WallTime, 50));
+    assert!(error.used < 10_000, "{error}");
 }
 
 fn artifact(path: &'static [u8], offset: u64, data: &'static [u8]) -> FileRequest<'static> {

@@ -266,6 +266,9 @@ impl HostFile {
     }
 }
 
+/// Inode number that a listing shows for `..`, which is not asked for.
+const PARENT_NUMBER: u64 = 1;
+
 /// An open directory of the host, which is listed from its beginning to its end.
 #[derive(Debug)]
 pub struct HostDir {
@@ -273,7 +276,6 @@ pub struct HostDir {
     path: Vec<u8>,
     number: u64,
     state: RefCell<Listing>,
-    parent_number: Cell<u64>,
 }
 
 /// How far a directory was listed.
@@ -294,8 +296,7 @@ impl HostDir {
     pub fn open(mount: u32, path: &[u8]) -> Result<Self, Errno> {
         let (handle, meta) = open(mount, path, OpenFlags::READ.with(OpenFlags::DIRECTORY), 0)?;
         let state = RefCell::new(Listing { handle, first: 2, entries: Vec::new() });
-        let parent_number = Cell::new(meta.number);
-        Ok(Self { mount, path: path.to_vec(), number: meta.number, state, parent_number })
+        Ok(Self { mount, path: path.to_vec(), number: meta.number, state })
     }
 
     /// What stat(2) shows now.
@@ -315,7 +316,7 @@ impl HostDir {
     ///
     /// What the host answers.
     pub fn list(&self, offset: u64, visit: &mut dyn FnMut(Listed<'_>) -> bool) -> Result<(), Errno> {
-        for (at, name, number) in [(0, &b"."[..], self.number), (1, b"..", self.parent_number.get())] {
+        for (at, name, number) in [(0, &b"."[..], self.number), (1, b"..", PARENT_NUMBER)] {
             if offset <= at && !visit(Listed { name, number, kind: Kind::Dir, next: at + 1 }) {
                 return Ok(());
             }

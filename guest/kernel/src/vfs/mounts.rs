@@ -63,7 +63,8 @@ impl HostMounts {
         all
     }
 
-    fn find(&self, path: &[u8]) -> Option<usize> {
+    /// The place of a path in `points`.
+    pub fn find(&self, path: &[u8]) -> Option<usize> {
         self.points.iter().position(|point| point.path == path)
     }
 
@@ -89,11 +90,6 @@ impl HostMounts {
         let path = self.points.get(point).map_or(&b"/"[..], |point| &point.path);
         let end = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
         &path[..end]
-    }
-
-    /// The place of a path in `points`.
-    pub fn at(&self, path: &[u8]) -> Option<usize> {
-        self.find(path)
     }
 
     /// The point of a mount.
@@ -218,7 +214,9 @@ impl Vfs {
         let mounts = self.host_mounts();
         match point.map(|point| mounts.above(point)) {
             Some(b"/tmp") => Place::of(Node::Ram(self.tmp.root().clone())),
-            Some(path) => mounts.at(path).map_or_else(|| self.root(), |point| Place::of(Node::Point(point))),
+            Some(path) => {
+                mounts.find(path).map_or_else(|| self.root(), |point| Place::of(Node::Point(point)))
+            }
             None => self.root(),
         }
     }

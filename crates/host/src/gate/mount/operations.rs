@@ -24,6 +24,12 @@ use super::{Answer, MountGate, Outcome, Refusal, path_of};
 /// The permission bits that a guest can set: no set-id bits, which would outlive the run.
 const PERMISSIONS: u32 = 0o777;
 const NANOS: i64 = 1_000_000_000;
+/// File systems of linux/magic.h whose files are no data.
+const PROC_FS: i64 = 0x9fa0;
+const SYS_FS: i64 = 0x6265_6572;
+const DEBUG_FS: i64 = 0x6462_6720;
+const TRACE_FS: i64 = 0x7472_6163;
+const SECURITY_FS: i64 = 0x7363_6673;
 
 /// Whether a request changes what it names.
 pub(super) fn changes(request: &FileRequest<'_>) -> bool {
@@ -177,7 +183,7 @@ impl MountGate {
             Err(error) => return Err(error.into()),
         }
         let file = dir.open_with(path, &options)?;
-        if !file.metadata()?.is_file() {
+        if !file.metadata()?.is_file() || is_kernels_own(&file)? {
             return Err(FileDenial::NotRegular.into());
         }
         if flags.has(OpenFlags::TRUNCATE) {
@@ -209,6 +215,12 @@ impl MountGate {
         }
         Ok(Answer::Done)
     }
+}
+
+/// Whether a file is a view into the kernel or a process of the host, such as /proc/self/mem, and no data.
+fn is_kernels_own(file: &File) -> Result<bool, Refusal> {
+    let kind = rustix::fs::fstatfs(file)?.f_type;
+    Ok([PROC_FS, SYS_FS, DEBUG_FS, TRACE_FS, SECURITY_FS].contains(&kind))
 }
 
 /// Empties a file that was just opened, through a second opening where this one only reads.

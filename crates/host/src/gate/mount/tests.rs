@@ -367,6 +367,30 @@ fn mounted_directory_that_is_renamed_or_replaced_stays_the_same() {
 }
 
 #[test]
+fn file_of_the_kernel_is_refused_where_its_file_system_is_mounted() {
+    let mut case = Case::new(true);
+    for (host, paths) in [
+        ("/proc", &[&b"self/mem"[..], b"self/environ", b"version", b"self/root/etc/passwd", b"self/cwd"][..]),
+        ("/sys", &[&b"kernel/mm/transparent_hugepage/enabled"[..]]),
+        ("/", &[&b"proc/self/mem"[..], b"proc/self/maps"]),
+    ] {
+        let mount = MountInfo { host: host.into(), guest: "/x".into(), is_writable: true, max_bytes: None };
+        case.gate = MountGate::open(&[mount]).expect("a directory");
+        for path in paths {
+            for flags in [READ, WRITE, READ.with(WRITE)] {
+                let answer = case.open(path, flags);
+                // A container may lack some of them.
+                let is_refused = matches!(
+                    answer,
+                    Answer::Failed(Errno::ACCESS | Errno::NOENT | Errno::ROFS | Errno::LOOP)
+                );
+                assert!(is_refused, "{} {answer:?}", String::from_utf8_lossy(path));
+            }
+        }
+    }
+}
+
+#[test]
 fn handle_that_was_closed_or_never_given_is_unknown_and_none_is_given_twice() {
     let mut case = Case::new(true);
     let first = case.handle(b"file", READ);
