@@ -1,5 +1,7 @@
 """The programs of tests/programs: their headers, and how each one ends on a native interpreter.
 
+Those whose names begin with `escape_` are not among them: they must not run natively. See `escapes.py`.
+
 A program begins with one comment sentence and then, each on a line of its own, the headers that apply:
 
     # requires: 3.12           the Python version from which the program runs; older ones skip it
@@ -24,6 +26,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 RUNNER = Path(__file__).parent / "native_runner.py"
 LIMITATIONS = Path(__file__).parent.parent / "docs" / "limitations"
 SUITES = ("syntax", "lib", "fs", "time", "err", "text", "num", "proc", "limit")
+ESCAPE_PREFIX = "escape_"
 HEADERS = ("requires", "raises", "exits", "differs", "limitation")
 FIELDS = ("stdout", "stderr", "value", "error")
 NATIVE_TIMEOUT_S = 60
@@ -71,8 +74,9 @@ class Outcome:
 
 
 def load_all() -> list[Program]:
-    """Reads every program; raises CorpusError for the first file that does not fit."""
-    return [load(path) for path in sorted(PROGRAMS.iterdir()) if path.name != "__pycache__"]
+    """Reads every program but the escapes; raises CorpusError for the first file that does not fit."""
+    paths = [path for path in sorted(PROGRAMS.iterdir()) if path.name != "__pycache__"]
+    return [load(path) for path in paths if not path.name.startswith(ESCAPE_PREFIX)]
 
 
 def load(path: Path) -> Program:

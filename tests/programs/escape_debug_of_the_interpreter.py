@@ -1,0 +1,9 @@
+# Opens a way in for others: faulthandler to files, remote debugging, tracemalloc, a server in the interpreter.
+EXPECTED = ["EACCES", "EACCES", "EACCES", "RuntimeError"]
+import faulthandler, sys, wsgiref.simple_server, xmlrpc.server, http.server
+[
+    attempt(wsgiref.simple_server.make_server, "127.0.0.1", 0, None),
+    attempt(xmlrpc.server.SimpleXMLRPCServer, ("127.0.0.1", 0)),
+    attempt(http.server.HTTPServer, ("127.0.0.1", 0), None),
+    attempt(faulthandler.dump_traceback_later, 1),
+]

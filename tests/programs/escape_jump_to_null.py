@@ -1,0 +1,3 @@
+# Calls address 0.
+ENDS = "GuestCrashError"
+ctypes.CFUNCTYPE(None)(0x10)()
