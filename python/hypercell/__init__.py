@@ -10,10 +10,12 @@ an underscore are not.
 """
 
 from ._async import AsyncSandbox
+from ._audit import AuditEvent, audit_to_file, audit_to_logging
 from ._domains import Domain
 from ._errors import (
     CodeLimitError,
     CodeTypeError,
+    DeniedError,
     FileLimitError,
     GuestCodeError,
     GuestCrashError,
@@ -36,6 +38,7 @@ from ._errors import (
     ToolLimitError,
     ValueNotSendableError,
 )
+from ._hooks import ToolRequest
 from ._image import Image
 from ._limits import Limits
 from ._mounts import Mount
@@ -49,8 +52,10 @@ from ._version import __version__
 
 __all__ = [
     "AsyncSandbox",
+    "AuditEvent",
     "CodeLimitError",
     "CodeTypeError",
+    "DeniedError",
     "Domain",
     "File",
     "FileLimitError",
@@ -86,12 +91,15 @@ __all__ = [
     "TimeLimitError",
     "Tool",
     "ToolLimitError",
+    "ToolRequest",
     "Usage",
     "ValueNotSendableError",
     "__version__",
+    "audit_to_file",
+    "audit_to_logging",
 ]
 
 for _name in __all__:
-    if isinstance(globals()[_name], type):
+    if callable(globals()[_name]):
         globals()[_name].__module__ = __name__
 del _name

@@ -17,10 +17,12 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ._audit import OnAudit
 from ._checks import NOT_GIVEN, check_on_output, check_options, checked_inputs, checked_pauses, checked_reply
 from ._domains import Domains, collect_domains
 from ._drive import OnOutput
 from ._errors import PolicyError, SandboxBusyError, SandboxClosedError
+from ._hooks import BeforeToolCall
 from ._image import Image
 from ._limits import Limits
 from ._mounts import Mounts, check_output_dir, collect_mounts
@@ -56,7 +58,7 @@ class AsyncSandbox:
         image: The interpreter to run; this one, without packages, unless given.
         keep_state: Whether globals stay from run to run, until `reset()`.
         prepared, pool, pause_on: As for `Sandbox`.
-        on_audit: Called with a dict for each decision, on a thread of the sandbox.
+        on_audit, before_tool_call: As for `Sandbox`; called on a thread of the sandbox.
         mounts, output_dir: As for `Sandbox`. Directories are opened by the first run or `async with`.
 
     Raises:
@@ -74,11 +76,12 @@ class AsyncSandbox:
         prepared: int | None = None,
         pool: Pool | None = None,
         pause_on: Iterable[str] = (),
-        on_audit: Callable[[dict[str, Any]], None] | None = None,
+        on_audit: OnAudit | None = None,
+        before_tool_call: BeforeToolCall | None = None,
         mounts: Mounts = (),
         output_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        check_options(limits, image, keep_state, prepared, pool, on_audit)
+        check_options(limits, image, keep_state, prepared, pool, on_audit, before_tool_call)
         collected = collect_tools(tools)
         limits = limits if limits is not None else Limits()
         make = functools.partial(
@@ -94,6 +97,7 @@ class AsyncSandbox:
             on_audit=on_audit,
             mounts=collect_mounts(mounts),
             output_dir=check_output_dir(output_dir),
+            before_tool_call=before_tool_call,
         )
         self._set_up(make, collected, limits, None)
 
@@ -109,7 +113,8 @@ class AsyncSandbox:
         prepared: int | None = None,
         pool: Pool | None = None,
         pause_on: Iterable[str] | None = None,
-        on_audit: Callable[[dict[str, Any]], None] | None = None,
+        on_audit: OnAudit | None = None,
+        before_tool_call: BeforeToolCall | None = None,
         mounts: Mounts = (),
         output_dir: str | os.PathLike[str] | None = None,
     ) -> AsyncSandbox:
@@ -125,7 +130,8 @@ class AsyncSandbox:
             prepared: VMs kept ready for this sandbox alone.
             pool: The pool to take VMs from.
             pause_on: Names of tools at whose calls a run pauses.
-            on_audit: Called with a dict for each decision, on a thread of the sandbox.
+            on_audit: Called with an `AuditEvent` for each decision and each step.
+            before_tool_call: Called with a `ToolRequest` before each tool call.
             mounts: Directories of the host that submitted code may use.
             output_dir: Directory that gets the files of `/output`.
 
@@ -134,7 +140,7 @@ class AsyncSandbox:
         """
         if not isinstance(snapshot, Snapshot):
             raise PolicyError(f"snapshot must be a Snapshot, got {type(snapshot).__name__}")
-        check_options(limits, None, bool(keep_state), prepared, pool, on_audit)
+        check_options(limits, None, bool(keep_state), prepared, pool, on_audit, before_tool_call)
         collected = collect_tools(tools)
         limits = limits if limits is not None else snapshot.limits
         make = functools.partial(
@@ -150,6 +156,7 @@ class AsyncSandbox:
             mounts=collect_mounts(mounts),
             output_dir=check_output_dir(output_dir),
             on_audit=on_audit,
+            before_tool_call=before_tool_call,
         )
         box = cls.__new__(cls)
         box._set_up(make, collected, limits, snapshot)

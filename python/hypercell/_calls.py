@@ -5,7 +5,7 @@ A sync tool that the guest waits for runs on the worker's thread; of those that 
 waits. Guarantees: nothing that a tool raises leaves this module except as an answer; a call has one answer; after
 the end of the run no answer is kept. Never: talks to the guest.
 
-Before: `_sandbox`, on the worker. After: the tools.
+Before: `_drive`, on the worker. After: `_hooks`, the tools.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from ._errors import DeniedError
+from ._hooks import HookFailedError, Hooks
 from ._tools import ArgumentError, Tool
 from ._worker import CLEANUP_S, Job
 
@@ -76,10 +78,11 @@ class _Running:
 class Calls:
     """The tool calls of one run. Its methods are called by the worker."""
 
-    def __init__(self, job: Job, tools: Mapping[str, Tool]) -> None:
+    def __init__(self, job: Job, tools: Mapping[str, Tool], hooks: Hooks) -> None:
         if job.home is None:
             raise RuntimeError("only the worker of a job runs its tools")
         self._job, self._tools, self._home = job, tools, job.home
+        self._hooks = hooks
         self._guard = threading.Lock()
         self._running: dict[int, _Running] = {}
         self._answers: dict[int, Answer] = {}
@@ -90,7 +93,7 @@ class Calls:
         """Runs one tool to its end and returns its answer."""
         tool = self._tools[call.name]
         try:
-            arguments = tool.bind(call.args)
+            arguments = self._hooks.bind(tool, call.id, call.args)
             if tool.is_async:
                 work: Callable[[], Any] = functools.partial(tool.function, **arguments)
             else:
@@ -157,7 +160,7 @@ class Calls:
         self._start(call)
         tool = self._tools[call.name]
         try:
-            work = functools.partial(tool.function, **tool.bind(call.args))
+            work = functools.partial(tool.function, **self._hooks.bind(tool, call.id, call.args))
         except BaseException as error:
             self._finish(call.id, _failure(error))
             return
@@ -323,6 +326,10 @@ def _same(value: Any) -> Any:
 def _failure(error: BaseException) -> Answer:
     if isinstance(error, ArgumentError):
         return Answer(error=("ArgumentError", _text_of(error)))
+    if isinstance(error, DeniedError):
+        return Answer(error=("PermissionError", _text_of(error)))
+    if isinstance(error, HookFailedError):
+        return Answer(raised=error.cause)
     if isinstance(error, Exception) or _is_cancellation(error):
         return Answer(error=(type(error).__name__, _text_of(error)))
     return Answer(raised=error)

@@ -5,9 +5,10 @@ Before: `_sandbox`, `_async`. After: nothing.
 
 from __future__ import annotations
 
+import inspect
 import keyword
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ._domains import Domains, collect_domains, native_domains
@@ -24,7 +25,13 @@ NOT_GIVEN: Any = object()
 
 
 def check_options(
-    limits: object, image: object, keep_state: object, prepared: object, pool: object, on_audit: object
+    limits: object,
+    image: object,
+    keep_state: object,
+    prepared: object,
+    pool: object,
+    on_audit: object,
+    before_tool_call: object,
 ) -> None:
     """Checks what a sandbox is made with.
 
@@ -39,6 +46,10 @@ def check_options(
         raise PolicyError(f"keep_state must be bool, got {type(keep_state).__name__}")
     if on_audit is not None and not callable(on_audit):
         raise PolicyError(f"on_audit must be callable, got {type(on_audit).__name__}")
+    if before_tool_call is not None and not callable(before_tool_call):
+        raise PolicyError(f"before_tool_call must be callable, got {type(before_tool_call).__name__}")
+    if inspect.iscoroutinefunction(before_tool_call):
+        raise PolicyError("before_tool_call must be a sync function, got an async one")
     if pool is not None and not isinstance(pool, Pool):
         raise PolicyError(f"pool must be a Pool, got {type(pool).__name__}")
     if pool is not None and (prepared is not None or image not in (None, pool.image)):
@@ -49,9 +60,8 @@ def granted(
     domains: Domains,
     mounts: Mounts,
     output_dir: str | os.PathLike[str] | None,
-    on_audit: Callable[[dict[str, Any]], None] | None,
 ) -> dict[str, Any]:
-    """Returns what submitted code may reach, and who hears of it, as the native module takes it.
+    """Returns what submitted code may reach, as the native module takes it.
 
     Raises:
         PolicyError: One of them cannot be.
@@ -60,7 +70,6 @@ def granted(
         "domains": native_domains(collect_domains(domains)),
         "mounts": native_mounts(collect_mounts(mounts)),
         "output_dir": check_output_dir(output_dir),
-        "audit": on_audit,
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ._calls import Calls
 from ._errors import ValueNotSendableError
+from ._hooks import Hooks
 from ._result import OutputEvent
 from ._tools import Tool
 from ._worker import Job
@@ -44,6 +45,7 @@ class _Call(NamedTuple):
 def start(
     guest: Any,
     tools: Mapping[str, Tool],
+    hooks: Hooks,
     on_output: OnOutput | None,
     code: str,
     filename: str,
@@ -51,23 +53,29 @@ def start(
     job: Job,
 ) -> Any:
     """Takes a run to its end or to its first pause; returns what the native module says of it."""
-    drive = _Drive(guest, tools, on_output, job)
+    drive = _Drive(guest, Calls(job, tools, hooks), on_output, job)
     return drive.end(lambda: guest.start(code, filename, inputs, drive))
 
 
 def resume(
-    guest: Any, tools: Mapping[str, Tool], on_output: OnOutput | None, call: Any, reply: Reply, job: Job
+    guest: Any,
+    tools: Mapping[str, Tool],
+    hooks: Hooks,
+    on_output: OnOutput | None,
+    call: Any,
+    reply: Reply,
+    job: Job,
 ) -> Any:
     """Answers the call of a paused run, and takes it to its end or to its next pause."""
-    drive = _Drive(guest, tools, on_output, job)
+    drive = _Drive(guest, Calls(job, tools, hooks), on_output, job)
     return drive.end(lambda: drive.resume(call, reply))
 
 
 class _Drive:
     """The tools of a run and who hears of its output, as the native module calls them."""
 
-    def __init__(self, guest: Any, tools: Mapping[str, Tool], on_output: OnOutput | None, job: Job) -> None:
-        self._guest, self._job, self._calls = guest, job, Calls(job, tools)
+    def __init__(self, guest: Any, calls: Calls, on_output: OnOutput | None, job: Job) -> None:
+        self._guest, self._job, self._calls = guest, job, calls
         self._on_output = on_output
         self._decoders: dict[str, codecs.IncrementalDecoder] = {}
         #: What hears of output, or None.

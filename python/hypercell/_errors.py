@@ -10,6 +10,7 @@ HypercellError
 ├── SandboxClosedError                  the sandbox was closed
 ├── SandboxBusyError                    the sandbox runs something already
 ├── SandboxPoisonedError                state that was to be kept is lost; call `reset()`
+├── DeniedError                         raise it in `before_tool_call`: the tool is not called
 ├── LimitError                          the run passed a limit
 │   ├── TimeLimitError
 │   ├── MemoryLimitError
@@ -71,6 +72,10 @@ class SnapshotError(HypercellError):
 
 class SandboxUnavailableError(HypercellError):
     """This machine or installation cannot start a micro-VM. The message says which part is missing and what to do."""
+
+
+class DeniedError(HypercellError):
+    """Raised by a `before_tool_call` hook: the tool is not called; `ToolError` in the guest has this text."""
 
 
 class SandboxClosedError(HypercellError):

@@ -18,6 +18,7 @@ __all__ = [
     "decode_value",
     "encode_value",
     "preflight",
+    "report_unraisable",
 ]
 
 __version__: str
@@ -284,7 +285,7 @@ class Sandbox:
         output_file_count: int,
         mounts: list[tuple[str, str, bool, int | None]],
         output_dir: str | None = None,
-        audit: Callable[[dict[str, Any]], object] | None = None,
+        audit: Callable[[float, dict[str, Any]], object] | None = None,
     ) -> Sandbox:
         """Makes a sandbox; its first VM is started by the first run.
 
@@ -318,7 +319,8 @@ class Sandbox:
             output_file_count: Files of /output.
             mounts: Host path, guest path, whether it may be written, and bytes it may grow by, of each mount.
             output_dir: Directory for files of /output.
-            audit: Hears of each decision, on whichever thread makes it; what it raises is reported, not raised.
+            audit: Called with seconds since 1970 and the fields of an event for each decision, on whichever thread
+                makes it; what it raises is reported, not raised.
 
         Raises:
             PolicyError: A limit, a domain, a tool, a mount or the directory for output cannot be, or does not go with
@@ -464,6 +466,14 @@ def preflight(*, cache_dir: str | None = None) -> list[_Check]:
 
     Args:
         cache_dir: Directory of the image cache, checked too if given.
+    """
+
+def report_unraisable(error: BaseException, source: object) -> None:
+    """Reports an exception as Python reports those that it cannot raise.
+
+    Args:
+        error: The exception.
+        source: Where it comes from.
     """
 
 def encode_value(value: object, *, root: str = "value") -> bytes:

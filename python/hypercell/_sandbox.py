@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from . import _drive, _process
+from ._audit import OnAudit
 from ._checks import (
     NOT_GIVEN,
     check_on_output,
@@ -42,6 +43,7 @@ from ._errors import (
     TimeLimitError,
     ValueNotSendableError,
 )
+from ._hooks import BeforeToolCall, Hooks
 from ._image import Image, default_image, native
 from ._limits import Limits
 from ._mounts import Mounts
@@ -93,7 +95,10 @@ class Sandbox:
         pool: The pool to take VMs from; its image is the sandbox's.
         pause_on: Names of tools at whose calls a run pauses, for somebody to decide: `run` then returns with
             `RunResult.pending` set, no time passes, and `resume` goes on.
-        on_audit: Called with a dict for each decision: runs, tool calls, HTTP requests and files allowed and denied.
+        on_audit: Called with an `AuditEvent` for each decision and each step: what was allowed and denied, runs,
+            snapshots. `audit_to_file` and `audit_to_logging` make functions for it.
+        before_tool_call: Called with a `ToolRequest` before each tool call, on a thread of the sandbox. It returns None
+            to go on, or other arguments as a dict, or raises `DeniedError`. What else it raises ends the run.
         mounts: Directories of the host that submitted code may use: a path, which is the same in the guest, a pair of
             host and guest path, or a `Mount`. Read-only unless that says otherwise.
         output_dir: Directory that gets the files of `/output`, in place of those of the same names; without it they are
@@ -116,11 +121,12 @@ class Sandbox:
         prepared: int | None = None,
         pool: Pool | None = None,
         pause_on: Iterable[str] = (),
-        on_audit: Callable[[dict[str, Any]], None] | None = None,
+        on_audit: OnAudit | None = None,
+        before_tool_call: BeforeToolCall | None = None,
         mounts: Mounts = (),
         output_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        check_options(limits, image, keep_state, prepared, pool, on_audit)
+        check_options(limits, image, keep_state, prepared, pool, on_audit, before_tool_call)
         limits = limits if limits is not None else Limits()
         needed = limits.memory_bytes
         if pool is not None:
@@ -137,7 +143,8 @@ class Sandbox:
         self._set_up(
             image,
             collect_tools(tools),
-            granted(domains, mounts, output_dir, on_audit),
+            granted(domains, mounts, output_dir),
+            Hooks(on_audit, before_tool_call),
             limits,
             keep_state,
             prepared,
@@ -157,7 +164,8 @@ class Sandbox:
         prepared: int | None = None,
         pool: Pool | None = None,
         pause_on: Iterable[str] | None = None,
-        on_audit: Callable[[dict[str, Any]], None] | None = None,
+        on_audit: OnAudit | None = None,
+        before_tool_call: BeforeToolCall | None = None,
         mounts: Mounts = (),
         output_dir: str | os.PathLike[str] | None = None,
     ) -> Sandbox:
@@ -175,8 +183,9 @@ class Sandbox:
             keep_state: Whether globals stay from run to run; not unless given. In the middle of a run, as it began.
             prepared: As for `Sandbox`. Nothing can be prepared in the middle of a run.
             pool: The pool to take VMs from, one of this snapshot.
-            on_audit: As for `Sandbox`.
             pause_on: As for `Sandbox`; as the snapshot was taken with unless given.
+            on_audit: As for `Sandbox`.
+            before_tool_call: As for `Sandbox`.
             mounts: As for `Sandbox`. In the middle of a run, at the same places. Files that were open are not any more.
             output_dir: As for `Sandbox`.
 
@@ -189,7 +198,7 @@ class Sandbox:
         pending = snapshot.pending
         if keep_state is None:
             keep_state = pending is not None and snapshot.keep_state
-        check_options(limits, None, keep_state, prepared, pool, on_audit)
+        check_options(limits, None, keep_state, prepared, pool, on_audit, before_tool_call)
         if pool is not None and pool.image is not snapshot:
             raise PolicyError("pool is not of this snapshot; make it with Pool(snapshot)")
         if pending is not None and (prepared or pool is not None):
@@ -203,7 +212,8 @@ class Sandbox:
         box._set_up(
             snapshot,
             given,
-            granted(domains, mounts, output_dir, on_audit),
+            granted(domains, mounts, output_dir),
+            Hooks(on_audit, before_tool_call),
             limits if limits is not None else snapshot.limits,
             keep_state,
             0 if pending is not None else prepared,
@@ -218,6 +228,7 @@ class Sandbox:
         base: Image | Snapshot,
         tools: dict[str, Tool],
         grants: dict[str, Any],
+        hooks: Hooks,
         limits: Limits,
         keep_state: bool,
         prepared: int | None,
@@ -225,6 +236,7 @@ class Sandbox:
         pause_on: Iterable[str],
     ) -> None:
         self._tools, self._limits, self._keep_state = tools, limits, keep_state
+        self._hooks = hooks
         paused = checked_pauses(pause_on, tools)
         self._own_pool = Pool(base, prepared=prepared, max_prepared=prepared) if prepared else None
         if pool is None:
@@ -235,6 +247,7 @@ class Sandbox:
                 (name, tool.description, repr(tool.schema), name in paused) for name, tool in tools.items()
             ],
             "keep_state": keep_state,
+            "audit": hooks.log,
             **grants,
             **{name: getattr(limits, name) for name in limits.__dataclass_fields__},
         }
@@ -249,6 +262,7 @@ class Sandbox:
         self._closed = False
         self._lost: str | None = None
         _process.add(self)
+        hooks.record("sandbox_made")
 
     @property
     def closed(self) -> bool:
@@ -362,7 +376,9 @@ class Sandbox:
         """
         self._acquire()
         try:
-            return Snapshot(self._native.snapshot())
+            snapshot = Snapshot(self._native.snapshot())
+            self._hooks.record("snapshot_taken")
+            return snapshot
         except PolicyError:
             raise
         except HypercellError as error:
@@ -385,6 +401,7 @@ class Sandbox:
         try:
             self._native.reset()
             self._paused_at = self._lost = None
+            self._hooks.record("state_reset")
         finally:
             self._running.release()
 
@@ -398,7 +415,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Ends the sandbox and any run in it, which then raises `SandboxClosedError`. May be called again."""
-        self._closed = True
+        was_closed, self._closed = self._closed, True
         was_running = self._stop(_CLOSED)
         self._paused_at = None
         self._native.close()
@@ -406,6 +423,8 @@ class Sandbox:
             self._own_pool.close()
         if not was_running:
             self._drop_worker(_JOIN_S)
+        if not was_closed:
+            self._hooks.record("sandbox_closed")
 
     def __enter__(self) -> Sandbox:
         if self._closed:
@@ -449,14 +468,18 @@ class Sandbox:
         self, code: str, filename: str, inputs: dict[str, Any], on_output: OnOutput | None
     ) -> Callable[[Job], Any]:
         """Returns the work of a run."""
-        return functools.partial(_drive.start, self._native, self._tools, on_output, code, filename, inputs)
+        return functools.partial(
+            _drive.start, self._native, self._tools, self._hooks, on_output, code, filename, inputs
+        )
 
     def _rest_of(self, reply: Reply, on_output: OnOutput | None) -> Callable[[Job], Any]:
         """Returns the work of what is left of a paused run."""
         call = self._paused_at
         if call is None:
             raise PolicyError("no run is paused in this sandbox")
-        return functools.partial(_drive.resume, self._native, self._tools, on_output, call, reply)
+        return functools.partial(
+            _drive.resume, self._native, self._tools, self._hooks, on_output, call, reply
+        )
 
     def _run(self, work: Callable[[Job], Any], time_s: float | None) -> RunResult:
         started = time.monotonic()

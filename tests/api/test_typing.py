@@ -31,8 +31,17 @@ async def fetch(key: str) -> str:
     return key
 
 
-def heard(event: dict[str, Any]) -> None:
+def heard(event: hypercell.AuditEvent) -> None:
     """Hears of a decision."""
+    assert_type(event.run, int)
+    assert_type(event.reason, "str | None")
+    assert_type(event.to_dict(), "dict[str, Any]")
+
+
+def looked_at(request: hypercell.ToolRequest) -> dict[str, Any] | None:
+    """Looks at a tool call."""
+    assert_type(request.tool, str)
+    return assert_type(request.arguments, "dict[str, Any]") or None
 
 
 def uses_of_a_sandbox(box: hypercell.Sandbox) -> None:
@@ -49,6 +58,10 @@ def uses_of_a_sandbox(box: hypercell.Sandbox) -> None:
     assert_type(box.cancel(), bool)
     box.run(b"1")  # type: ignore[arg-type]
     hypercell.Sandbox([add, fetch], on_audit=heard, limits=hypercell.Limits())
+    hypercell.Sandbox(on_audit=hypercell.audit_to_logging(), before_tool_call=looked_at)
+    hypercell.Sandbox(on_audit=hypercell.audit_to_file("audit.jsonl"))
+    hypercell.Sandbox(on_audit=hypercell.audit_to_file(sys.stderr))
+    hypercell.Sandbox(before_tool_call=heard)  # type: ignore[arg-type]
     hypercell.Sandbox({"fetch": fetch}, keep_state=True)
     hypercell.Sandbox({"add": hypercell.Tool(add)})
     hypercell.Sandbox(limits={"wall_time_s": 5})  # type: ignore[arg-type]

@@ -136,8 +136,8 @@ def test_tools_reach_only_what_was_given():
         events = []
         async with hypercell.AsyncSandbox(tools=[double], on_audit=events.append) as box:
             result = await box.run("call_tool('secret')")
-        return result, [event["event"] for event in events]
+        return result, [event.event for event in events]
 
     result, events = asyncio.run(main())
     assert "no tool is named" in result.error.message
-    assert events == ["run_started", "tool_denied", "run_ended"]
+    assert events == ["sandbox_made", "run_started", "tool_denied", "run_ended", "sandbox_closed"]

@@ -217,9 +217,7 @@ outcomes = await asyncio.gather(
     limits = hypercell.Limits(tool_argument_bytes=20)
     kinds = value(run(code, tools=[double], limits=limits, inputs={"calls": calls}, on_audit=events.append))
     assert kinds == ["ToolError", "ToolError", "int", "ToolError"]
-    decisions = [
-        (event["event"], event.get("name"), event.get("reason")) for event in events if "name" in event
-    ][1:]
+    decisions = [(event.event, event.name, event.reason) for event in events if event.decision is not None]
     assert decisions == [
         ("tool_denied", "secret", "unknown_tool"),
         ("tool_denied", "Double", "unknown_tool"),

@@ -362,9 +362,9 @@ def test_decisions_are_heard_of(make_sandbox, data):
     box.run("open('/input/a.txt').close()")
     assert denied(box, "__import__('os').remove('/input/a.txt')") == ("OSError", 30)
     heard = [
-        (event["event"], event["operation"], event["mount"], event["path"], event.get("reason"))
+        (event.event, event.operation, event.mount, event.path, event.reason)
         for event in events
-        if event["event"].startswith("file_")
+        if event.event.startswith("file_")
     ]
     assert heard == [
         ("file_allowed", "stat", "/input", "a.txt", None),

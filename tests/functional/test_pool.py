@@ -75,7 +75,7 @@ def test_sandboxes_of_one_pool_have_their_own_tools_limits_and_hooks(pool):
             with pytest.raises(hypercell.OutputLimitError):
                 second.run("print('x' * 20)")
             assert run_ready(pool, first, "print('x' * 20)").stdout == "x" * 20 + "\n"
-    assert {event["name"] for event in seen if "call" in event and "name" in event} == {"name"}
+    assert {event.name for event in seen if event.event == "tool_allowed"} == {"name"}
 
 
 def test_prepared_vm_has_copied_what_a_least_run_writes(pool):

@@ -613,10 +613,12 @@ def test_audit_tells_of_pauses(make_sandbox):
     box.run("approve(what='')")
     snapshot = box.snapshot()
     box.resume(1)
-    assert [event["event"] for event in events] == [
+    assert [event.event for event in events] == [
+        "sandbox_made",
         "run_started",
         "tool_allowed",
         "run_paused",
+        "snapshot_taken",
         "tool_answered",
         "run_resumed",
         "run_ended",
@@ -624,10 +626,12 @@ def test_audit_tells_of_pauses(make_sandbox):
     events.clear()
     with Sandbox.from_snapshot(snapshot, tools=TOOLS, on_audit=events.append) as copy:
         copy.resume(1)
-    assert [(event["event"], event["run"]) for event in events] == [
+    assert [(event.event, event.run) for event in events] == [
+        ("sandbox_made", 0),
         ("tool_answered", 1),
         ("run_resumed", 1),
         ("run_ended", 1),
+        ("sandbox_closed", 1),
     ]
 
 

@@ -10,8 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hypercell_abi::message::OutputStream;
+use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, LimitError};
+use crate::hex;
 
 /// What happened. `run` counts the runs of a sandbox from 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,9 +23,21 @@ pub enum AuditEvent<'a> {
     /// A run starts.
     RunStarted { run: u64, name: &'a str, code_bytes: usize },
     /// The guest calls a tool that it may call. `name` is one of the sandbox's tools.
-    ToolAllowed { run: u64, call: u64, name: &'a str, argument_bytes: usize },
+    ToolAllowed {
+        run: u64,
+        call: u64,
+        name: &'a str,
+        argument_bytes: usize,
+        arguments_digest: ArgumentsDigest,
+    },
     /// The guest calls what it may not, and is told so. `name` is guest-controlled.
-    ToolDenied { run: u64, name: &'a str, argument_bytes: usize, reason: ToolDenial },
+    ToolDenied {
+        run: u64,
+        name: &'a str,
+        argument_bytes: usize,
+        arguments_digest: ArgumentsDigest,
+        reason: ToolDenial,
+    },
     /// A tool's result, or its error, goes to the guest.
     ToolAnswered { run: u64, call: u64, answer: ToolAnswer, answer_bytes: usize },
     /// The guest writes output that is kept.
@@ -59,6 +73,29 @@ pub enum AuditEvent<'a> {
     LimitReached { run: u64, error: &'a LimitError },
     /// A run ends.
     RunEnded { run: u64, ending: RunEnding },
+}
+
+/// SHA-256 of the arguments of a call as the guest encoded them. Shown as hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ArgumentsDigest([u8; 32]);
+
+impl ArgumentsDigest {
+    /// Takes the digest of encoded arguments, which are guest-controlled.
+    pub(crate) fn of(encoded: &[u8]) -> Self {
+        Self(Sha256::digest(encoded).into())
+    }
+}
+
+impl fmt::Display for ArgumentsDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
+    }
+}
+
+impl fmt::Debug for ArgumentsDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Why a tool call was denied.
@@ -189,6 +226,13 @@ impl AuditLog {
     pub(crate) fn record(&self, event: &AuditEvent<'_>) {
         if let Some(hook) = &self.0 {
             hook(event);
+        }
+    }
+
+    /// Delivers an event that costs something to make, which is done only if somebody listens.
+    pub(crate) fn record_with<'a>(&self, event: impl FnOnce() -> AuditEvent<'a>) {
+        if let Some(hook) = &self.0 {
+            hook(&event());
         }
     }
 }

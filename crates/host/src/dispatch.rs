@@ -20,7 +20,7 @@ use std::time::Duration;
 use hypercell_abi::GuestFrame;
 use hypercell_abi::message::{Exited, FileRequest, RunDone, ToolCall, ToolWait};
 
-use crate::audit::{AuditEvent, AuditLog};
+use crate::audit::{ArgumentsDigest, AuditEvent, AuditLog};
 use crate::control::Control;
 use crate::error::{CrashError, Error, LimitError, LimitKind, ProtocolError};
 use crate::gate::{Budget, FileAnswer, FileBudgets, HttpGate, HttpNext, MountGate, ToolDecision, ToolGate};
@@ -148,11 +148,24 @@ fn decide_call(call: &ToolCall<'_>, gates: &mut Gates<'_>) -> Result<Next, Error
     let (run, name) = (gates.run, call.name);
     match gates.tools.decide(call)? {
         ToolDecision::Allow => {
-            gates.audit.record(&AuditEvent::ToolAllowed { run, call: gates.next_call, name, argument_bytes });
+            let call_number = gates.next_call;
+            gates.audit.record_with(|| AuditEvent::ToolAllowed {
+                run,
+                call: call_number,
+                name,
+                argument_bytes,
+                arguments_digest: ArgumentsDigest::of(args.as_bytes()),
+            });
             Ok(Next::CallTool { id: call.id, name: name.to_owned(), args: OwnedValue::new(args) })
         }
         ToolDecision::Deny { reason, type_name, message } => {
-            gates.audit.record(&AuditEvent::ToolDenied { run, name, argument_bytes, reason });
+            gates.audit.record_with(|| AuditEvent::ToolDenied {
+                run,
+                name,
+                argument_bytes,
+                arguments_digest: ArgumentsDigest::of(args.as_bytes()),
+                reason,
+            });
             Ok(Next::DenyCall { id: call.id, type_name, message })
         }
     }

@@ -1,6 +1,7 @@
-//! Audit events as dicts for the caller's hook.
+//! Audit events as dicts for the package's log, which makes `AuditEvent` objects of them for the caller's hook.
 //!
-//! Guarantees: a hook that raises is reported as Python reports exceptions it cannot raise, and the run goes on.
+//! Guarantees: a hook that raises is reported as Python reports exceptions it cannot raise, and the run goes on; the time
+//! of an event is that of the decision, before any wait for the interpreter lock.
 //! Never: holds a lock that the hook's thread may want.
 //!
 //! Before: the host's audit log. After: the hook.
@@ -9,6 +10,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use hypercell_host::abi::message::OutputStream;
 use hypercell_host::audit::{AuditEvent, AuditLog, ToolAnswer, ToolDenial};
@@ -30,7 +32,10 @@ impl Hook {
             return AuditLog::default();
         }
         let hook = self.clone();
-        AuditLog::new(move |event| Python::attach(|py| hook.call(py, event)))
+        AuditLog::new(move |event| {
+            let time = SystemTime::now();
+            Python::attach(|py| hook.call(py, event, time));
+        })
     }
 
     /// Forgets the hook.
@@ -52,9 +57,11 @@ impl Hook {
         hook.as_ref().map(|hook| hook.clone_ref(py))
     }
 
-    fn call(&self, py: Python<'_>, event: &AuditEvent<'_>) {
+    fn call(&self, py: Python<'_>, event: &AuditEvent<'_>, time: SystemTime) {
         let Some(hook) = self.get(py) else { return };
-        let called = to_dict(py, event).and_then(|dict| hook.call1(py, (dict,)));
+        // A clock before 1970 is wrong anyway.
+        let time_s = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let called = to_dict(py, event).and_then(|dict| hook.call1(py, (time_s, dict)));
         if let Err(raised) = called {
             raised.write_unraisable(py, Some(hook.bind(py)));
         }
@@ -69,16 +76,18 @@ fn to_dict<'py>(py: Python<'py>, event: &AuditEvent<'_>) -> PyResult<Bound<'py, 
             dict.set_item("name", name)?;
             dict.set_item("code_bytes", code_bytes)?;
         }
-        AuditEvent::ToolAllowed { run, call, name, argument_bytes } => {
+        AuditEvent::ToolAllowed { run, call, name, argument_bytes, arguments_digest } => {
             start(&dict, "tool_allowed", run)?;
             dict.set_item("call", call)?;
             dict.set_item("name", name)?;
             dict.set_item("argument_bytes", argument_bytes)?;
+            dict.set_item("arguments_digest", arguments_digest.to_string())?;
         }
-        AuditEvent::ToolDenied { run, name, argument_bytes, reason } => {
+        AuditEvent::ToolDenied { run, name, argument_bytes, arguments_digest, reason } => {
             start(&dict, "tool_denied", run)?;
             dict.set_item("name", name)?;
             dict.set_item("argument_bytes", argument_bytes)?;
+            dict.set_item("arguments_digest", arguments_digest.to_string())?;
             dict.set_item("reason", denial(reason))?;
         }
         AuditEvent::ToolAnswered { run, call, answer, answer_bytes } => {
@@ -156,7 +165,7 @@ fn to_dict<'py>(py: Python<'py>, event: &AuditEvent<'_>) -> PyResult<Bound<'py, 
             dict.set_item("ending", ending.name())?;
         }
         // A kind that this binding does not know yet still shows that something happened.
-        _ => dict.set_item("event", "unknown")?,
+        _ => start(&dict, "unknown", 0)?,
     }
     Ok(dict)
 }

@@ -55,6 +55,13 @@ mod _native {
         Ok(list)
     }
 
+    /// Reports an exception as Python reports those that it cannot raise; `source` is where it comes from.
+    #[pyfunction]
+    fn report_unraisable(error: Bound<'_, PyAny>, source: &Bound<'_, PyAny>) {
+        let py = error.py();
+        PyErr::from_value(error).write_unraisable(py, Some(source));
+    }
+
     /// Encodes a value as it crosses to the guest; `root` is how errors name it.
     #[pyfunction]
     #[pyo3(signature = (value, *, root="value"))]

@@ -8,6 +8,9 @@ use hypercell_host::{Limits, Sandbox, SandboxOptions, ToolInfo};
 
 use crate::guest::{Act, Entered, FakeSource, run};
 
+/// SHA-256 of `a0`, the encoded empty map.
+const EMPTY: &str = "c19a797fa1fd590cd2e5b42d1cf5f246e29b91684e2f87404b81dc345c7a56a0";
+
 fn events_of(script: fn(&Entered<'_>) -> Act, limits: Limits) -> Vec<String> {
     let events = Arc::new(Mutex::new(Vec::new()));
     let log = events.clone();
@@ -31,13 +34,19 @@ fn run_with_output_and_calls_is_heard_in_order() {
         (3, FrameKind::ToolReply) => entered.done(&[5]),
         turn => panic!("{turn:?}"),
     };
+    let denied = format!(
+        "ToolDenied {{ run: 1, name: \"secret\", argument_bytes: 1, arguments_digest: {EMPTY}, reason: UnknownTool }}"
+    );
+    let allowed = format!(
+        "ToolAllowed {{ run: 1, call: 1, name: \"add\", argument_bytes: 1, arguments_digest: {EMPTY} }}"
+    );
     assert_eq!(
         events_of(script, Limits::default()),
         [
             "RunStarted { run: 1, name: \"<code>\", code_bytes: 5 }",
             "OutputAllowed { run: 1, stream: Stdout, len_bytes: 5 }",
-            "ToolDenied { run: 1, name: \"secret\", argument_bytes: 1, reason: UnknownTool }",
-            "ToolAllowed { run: 1, call: 1, name: \"add\", argument_bytes: 1 }",
+            denied.as_str(),
+            allowed.as_str(),
             "ToolAnswered { run: 1, call: 1, answer: Value, answer_bytes: 1 }",
             "RunEnded { run: 1, ending: Value }",
         ]
