@@ -18,6 +18,7 @@ from ._image import Image
 from ._limits import Limits
 from ._mounts import Mounts, check_output_dir, collect_mounts, native_mounts
 from ._pool import Pool
+from ._snapshot import Snapshot
 from ._tools import Tool
 
 #: In place of an argument that was not given.
@@ -71,6 +72,20 @@ def granted(
         "mounts": native_mounts(collect_mounts(mounts)),
         "output_dir": check_output_dir(output_dir),
     }
+
+
+def check_snapshot(snapshot: object, prepared: object, pool: Pool | None) -> None:
+    """Checks a snapshot to go on from, and where VMs of it shall come from.
+
+    Raises:
+        PolicyError: It is none, or they do not go together.
+    """
+    if not isinstance(snapshot, Snapshot):
+        raise PolicyError(f"snapshot must be a Snapshot, got {type(snapshot).__name__}")
+    if isinstance(pool, Pool) and pool.image is not snapshot:
+        raise PolicyError("pool is not of this snapshot; make it with Pool(snapshot)")
+    if snapshot.pending is not None and (prepared or pool is not None):
+        raise PolicyError("the snapshot was taken in the middle of a run; nothing can be prepared from it")
 
 
 def check_on_output(on_output: object) -> None:

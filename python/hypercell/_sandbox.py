@@ -22,6 +22,7 @@ from ._checks import (
     NOT_GIVEN,
     check_on_output,
     check_options,
+    check_snapshot,
     checked_inputs,
     checked_pauses,
     checked_reply,
@@ -193,18 +194,11 @@ class Sandbox:
             PolicyError: What is given differs from what the snapshot needs; the message says where.
             SandboxUnavailableError: This machine cannot start micro-VMs.
         """
-        if not isinstance(snapshot, Snapshot):
-            raise PolicyError(f"snapshot must be a Snapshot, got {type(snapshot).__name__}")
+        check_snapshot(snapshot, prepared, pool)
         pending = snapshot.pending
         if keep_state is None:
             keep_state = pending is not None and snapshot.keep_state
         check_options(limits, None, keep_state, prepared, pool, on_audit, before_tool_call)
-        if pool is not None and pool.image is not snapshot:
-            raise PolicyError("pool is not of this snapshot; make it with Pool(snapshot)")
-        if pending is not None and (prepared or pool is not None):
-            raise PolicyError(
-                "the snapshot was taken in the middle of a run; nothing can be prepared from it"
-            )
         box = cls.__new__(cls)
         given = collect_tools(tools)
         if pause_on is None:
