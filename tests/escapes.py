@@ -10,8 +10,8 @@ what it must see, and has at its top level exactly one of
 and, if it needs other limits than the default, `LIMITS = {"memory_bytes": ...}`. These lines are taken out before the
 program is sent, so that a program cannot answer with its own expectation.
 
-The program finds what `PRELUDE` defines, the tool `add(a, b)`, and what an attacker could know of the host: `host_file`,
-`host_pid` and `host_port` (a listener on 127.0.0.1).
+The program finds what `PRELUDE` defines, the tool `add(a, b)`, and what an attacker could know of the host:
+`host_file`, `host_pid` and `host_port` (a listener on 127.0.0.1).
 """
 
 import ast
