@@ -259,3 +259,9 @@ def test_request_that_cannot_be_raises_in_the_guest(box_with, http_server, argum
     assert result.error.type in ("OSError", "PermissionError")
     assert result.error.message.partition("] ")[2].startswith(reason)
     assert http_server.asked == []
+
+
+def test_request_refused_as_too_long_prints_nothing_when_it_is_dropped(box_with):
+    code = "try:\n    http.request('GET', 'http://' + 'x' * 20_000)\nexcept OSError:\n    pass\n1"
+    result = box_with().run(PRELUDE + code)
+    assert (result.value, result.stderr) == (1, "")

@@ -429,3 +429,4 @@ def test_made_up_memory_is_held(folder, tmp_path):
         members.change_vm(layer=(0, change))
         ending = run_kept(members.write(tmp_path / "file"))
         assert ending == 2 or isinstance(ending, (SnapshotError, *ENDINGS)), ending
+        assert run_kept(folder / "kept") == 2, "another sandbox was harmed"

@@ -63,6 +63,7 @@ class Exchange:
     """
 
     status = url = headers = None
+    _is_open = False  # also of one that was refused as too long, for __del__
 
     def __init__(self, method, url, headers, *, redirects=0, timeout=None):
         """Prepares a request; nothing is sent yet.
@@ -84,7 +85,7 @@ class Exchange:
             "the headers", sum(len(name) + len(value) for name, value in headers), MAX_HEADER_BYTES, "bytes"
         )
         self._start = {"method": method, "url": url, "headers": headers, "redirects": redirects}
-        self._timeout, self._held, self._is_open = timeout, bytearray(), False
+        self._timeout, self._held = timeout, bytearray()
         _host.number = self._id = _host.number + 1
 
     def write(self, data):
