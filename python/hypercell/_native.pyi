@@ -282,7 +282,7 @@ class Sandbox:
         output_file_bytes: int,
         output_total_bytes: int,
         output_file_count: int,
-        mounts: list[tuple[str, str, bool, int | None]] = [],
+        mounts: list[tuple[str, str, bool, int | None]] = ...,
         output_dir: str | None = None,
         audit: Callable[[float, dict[str, Any]], object] | None = None,
     ) -> Sandbox:
