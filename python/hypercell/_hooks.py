@@ -9,7 +9,6 @@ Before: `_sandbox`, `_calls`. After: the caller's functions, `_audit`.
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +25,8 @@ class ToolRequest:
 
     Attributes:
         tool: Name of the tool.
-        arguments: Its arguments by name, as the submitted code gave them: not checked against the tool's signature yet.
-            A copy: changes count only if the hook returns it.
+        arguments: Its arguments by name, as the submitted code gave them. They fit the tool's signature; those left to
+            their defaults are missing. A copy: changes count only if the hook returns it.
     """
 
     tool: str
@@ -56,6 +55,8 @@ class Hooks:
         if self._before_tool_call is None:
             return tool.bind(arguments)
         given = tool.by_name(arguments)
+        # First, so that a hook need not expect what does not fit the signature.
+        bound = tool.bind(given)
         try:
             edited = self._before_tool_call(ToolRequest(tool.name, copy.deepcopy(given)))
             if edited is not None and not isinstance(edited, Mapping):
@@ -70,7 +71,10 @@ class Hooks:
             self.record("tool_denied", call=call_id, name=tool.name, reason="before_tool_call failed")
             raise HookFailedError(error) from None
         if edited is None or encoded is None:
-            return tool.bind(given)
+            return bound
+        # Imported where it is needed: it takes longer than most of this package.
+        import hashlib
+
         self.record(
             "tool_rewritten",
             call=call_id,
@@ -90,5 +94,5 @@ class HookFailedError(Exception):
     """A hook raised what is no decision. `cause` must be raised to whoever called `run`."""
 
     def __init__(self, cause: BaseException) -> None:
-        super().__init__(str(cause))
+        super().__init__()
         self.cause = cause

@@ -352,6 +352,41 @@ def test_denied_tool_does_not_run(make_sandbox):
     assert ran == [1]
 
 
+def test_hook_is_not_asked_about_arguments_that_do_not_fit(make_sandbox):
+    asked = []
+    box = make_sandbox(tools=[add], before_tool_call=asked.append)
+    assert box.run("add(b=1)").error.message == "add: missing argument 'a'; it takes a, b"
+    assert box.run("add(a='1')").error.message == "add: argument 'a' must be int, got str '1'"
+    assert asked == []
+
+
+def test_hook_sees_arguments_as_deep_as_they_may_be(make_sandbox):
+    def depth(tree: list) -> int:
+        """Counts."""
+        count = 0
+        while tree:
+            count, tree = count + 1, tree[0]
+        return count
+
+    box = make_sandbox(tools=[depth], before_tool_call=lambda _: None)
+    code = """
+deepest = 0
+for wanted in range(1, 2000):
+    tree = []
+    for _ in range(wanted):
+        tree = [tree]
+    try:
+        deepest = depth(tree)
+    except Exception as error:
+        refusal = type(error).__name__
+        break
+deepest, refusal
+"""
+    deepest, refusal = box.run(code).value
+    assert (deepest, refusal) == make_sandbox(tools=[depth]).run(code).value
+    assert deepest > 20
+
+
 def test_edited_arguments_are_checked_and_in_place_changes_do_not_count(make_sandbox):
     def hook(request):
         if request.arguments["a"] == 1:
