@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its terminal")]
 
 mod docs;
+mod fuzz;
 mod guest;
 mod layers;
 mod python;
@@ -36,6 +37,11 @@ const COMMANDS: &[Command] = &[
         stages::bench,
     ),
     ("guest", "build the guest kernel into python/hypercell/_guest", guest::command),
+    (
+        "fuzz",
+        "run a fuzz target: cargo xtask fuzz wire_decode [options of libFuzzer]; needs a C++ compiler",
+        fuzz::command,
+    ),
     ("wheel", "build the wheel into dist/", python::wheel_command),
     ("docs", "write docs/syscalls.md from the syscall table; --check only compares", docs::command),
     (
