@@ -196,7 +196,8 @@ unsafe fn checked<const N: usize>(
     error_len: usize,
     check: impl FnOnce([&[u8]; N]) -> Verdict,
 ) -> i32 {
-    let is_bad = |&(bytes, len): &(*const u8, usize)| bytes.is_null() && len > 0 || isize::try_from(len).is_err();
+    let is_bad =
+        |&(bytes, len): &(*const u8, usize)| bytes.is_null() && len > 0 || isize::try_from(len).is_err();
     let (code, text) = if inputs.iter().any(is_bad) {
         (HYPERCELL_BAD_ARGUMENT, "an input is null or too long".to_owned())
     } else {
@@ -272,7 +273,8 @@ mod tests {
     #[test]
     fn null_is_empty_input_and_nothing_else() {
         // SAFETY: nothing is read of null pointers, and no text is wanted.
-        let codes = [0, 1, usize::MAX].map(|len| unsafe { hypercell_value_check(ptr::null(), len, ptr::null_mut(), 9) });
+        let codes = [0, 1, usize::MAX]
+            .map(|len| unsafe { hypercell_value_check(ptr::null(), len, ptr::null_mut(), 9) });
         assert_eq!(codes, [HYPERCELL_REFUSED, HYPERCELL_BAD_ARGUMENT, HYPERCELL_BAD_ARGUMENT]);
     }
 

@@ -9,6 +9,7 @@
 mod docs;
 mod fuzz;
 mod guest;
+mod header;
 mod layers;
 mod python;
 mod ring0;
@@ -43,7 +44,11 @@ const COMMANDS: &[Command] = &[
         fuzz::command,
     ),
     ("wheel", "build the wheel into dist/", python::wheel_command),
-    ("docs", "write docs/syscalls.md from the syscall table; --check only compares", docs::command),
+    (
+        "docs",
+        "write docs/syscalls.md and the C header from their sources; --check only compares",
+        docs::command,
+    ),
     (
         "check-layers",
         "who may depend on whom, and which files may name hyperlight or open `unsafe`",
