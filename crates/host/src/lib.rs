@@ -54,7 +54,7 @@ pub use image::Image;
 pub use limits::{
     Limits, MAX_HTTP_REQUEST_BYTES, MAX_MEMORY_BYTES, MAX_WALL_TIME, MIN_MEMORY_BYTES, ToolInfo,
 };
-pub use mounts::MountInfo;
+pub use mounts::{MountInfo, check_mount_path};
 pub use pool::{Pool, PoolOptions, PoolStats};
 pub use preflight::{Check, ensure_available, first_failure, preflight};
 pub use probe::Probe;

@@ -39,8 +39,7 @@ pub(crate) fn check_mounts(mounts: &[MountInfo]) -> Result<(), UsageError> {
         return Err(UsageError::TooManyMounts { count: mounts.len(), max: MAX_MOUNTS });
     }
     for (index, mount) in mounts.iter().enumerate() {
-        check_guest_path(&mount.guest)
-            .map_err(|reason| UsageError::MountPath { path: mount.guest.clone(), reason })?;
+        check_mount_path(&mount.guest)?;
         for earlier in mounts.iter().take(index) {
             if mount.guest.starts_with(&earlier.guest) || earlier.guest.starts_with(&mount.guest) {
                 return Err(UsageError::MountsOverlap {
@@ -51,6 +50,15 @@ pub(crate) fn check_mounts(mounts: &[MountInfo]) -> Result<(), UsageError> {
         }
     }
     Ok(())
+}
+
+/// Checks that a directory can be mounted at a path of the guest, whatever else is mounted.
+///
+/// # Errors
+///
+/// [`UsageError::MountPath`].
+pub fn check_mount_path(path: &Path) -> Result<(), UsageError> {
+    check_guest_path(path).map_err(|reason| UsageError::MountPath { path: path.to_owned(), reason })
 }
 
 fn check_guest_path(path: &Path) -> Result<(), &'static str> {

@@ -1,11 +1,12 @@
-//! Writes `docs/syscalls.md` from the system-call table of the guest kernel.
+//! Writes `docs/syscalls.md` from the system-call table of the guest kernel, and the header of the C interface.
 //!
 //! Guarantees that the page has a row for each row of the table, and that a row it cannot read is an error.
-//! Before: `stages`. After: `guest/kernel/src/syscall/table.rs`, whose head describes the forms of a row.
+//! Before: `stages`. After: `guest/kernel/src/syscall/table.rs`, whose head describes the forms of a row, and `header`.
 
 use std::fmt::Write as _;
 use std::fs;
 
+use crate::header;
 use crate::shell::{Outcome, root, write_if_changed};
 
 const TABLE: &str = "guest/kernel/src/syscall/table.rs";
@@ -23,14 +24,20 @@ them under its diagnostics. A number without a row answers `ENOSYS` and is liste
 
 /// Runs `cargo xtask docs`, or only compares with `--check`.
 pub(crate) fn command(args: &[String]) -> Outcome {
-    let page = page(&fs::read_to_string(root().join(TABLE))?)?;
-    if !args.iter().any(|arg| arg == "--check") {
-        return write_if_changed(&root().join(PAGE), page.as_bytes());
+    let is_check = args.iter().any(|arg| arg == "--check");
+    write_or_compare(is_check, PAGE, TABLE, page)?;
+    write_or_compare(is_check, header::HEADER, header::SOURCE, header::header)
+}
+
+fn write_or_compare(is_check: bool, to: &str, from: &str, make: fn(&str) -> Outcome<String>) -> Outcome {
+    let made = make(&fs::read_to_string(root().join(from))?)?;
+    if !is_check {
+        return write_if_changed(&root().join(to), made.as_bytes());
     }
-    if fs::read_to_string(root().join(PAGE)).is_ok_and(|old| old == page) {
+    if fs::read_to_string(root().join(to)).is_ok_and(|old| old == made) {
         return Ok(());
     }
-    Err(format!("{PAGE} differs from {TABLE}: run `cargo xtask docs`").into())
+    Err(format!("{to} differs from {from}: run `cargo xtask docs`").into())
 }
 
 fn page(table: &str) -> Outcome<String> {

@@ -15,6 +15,7 @@ use crate::shell::{Outcome, cargo, files, read, root};
 /// For each crate, the beginnings of names that it must not depend on, tests included.
 const FORBIDDEN: &[(&str, &[&str])] = &[
     ("hypercell-abi", &["hypercell-", "hyperlight-", "pyo3"]),
+    ("hypercell-capi", &["hyperlight-", "pyo3"]),
     ("hypercell-host", &["hypercell-kernel", "hypercell-python", "pyo3"]),
     ("hypercell-python", &["hyperlight-"]),
     ("hypercell-kernel", &["hypercell-host", "hyperlight-host", "pyo3"]),
@@ -36,7 +37,7 @@ pub(crate) fn command(_args: &[String]) -> Outcome {
     }
     let architecture = fs::read_to_string(root().join("ARCHITECTURE.md"))?;
     let mut count = 0_usize;
-    for folder in ["build_backend", "crates", "examples", "guest", "python", "tests"] {
+    for folder in ["build_backend", "crates", "examples", "fuzz/fuzz_targets", "guest", "python", "tests"] {
         for file in files(&root().join(folder), &["py", "pyi", "rs", "s"])? {
             faults.extend(check_file(&file, &architecture)?);
             count += 1;

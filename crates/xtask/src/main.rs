@@ -7,7 +7,9 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its terminal")]
 
 mod docs;
+mod fuzz;
 mod guest;
+mod header;
 mod layers;
 mod python;
 mod ring0;
@@ -36,8 +38,17 @@ const COMMANDS: &[Command] = &[
         stages::bench,
     ),
     ("guest", "build the guest kernel into python/hypercell/_guest", guest::command),
+    (
+        "fuzz",
+        "run a fuzz target: cargo xtask fuzz wire_decode [options of libFuzzer]; needs a C++ compiler",
+        fuzz::command,
+    ),
     ("wheel", "build the wheel into dist/", python::wheel_command),
-    ("docs", "write docs/syscalls.md from the syscall table; --check only compares", docs::command),
+    (
+        "docs",
+        "write docs/syscalls.md and the C header from their sources; --check only compares",
+        docs::command,
+    ),
     (
         "check-layers",
         "who may depend on whom, and which files may name hyperlight or open `unsafe`",

@@ -9,15 +9,16 @@ use std::time::Instant;
 
 use crate::guest::guest_cargo;
 use crate::python::{Venv, wheel};
-use crate::shell::{Outcome, cargo, root, run};
+use crate::shell::{Outcome, cargo, root, run, target};
 use crate::{docs, layers, ring0};
 
 /// Exact, because formatters and checkers differ between releases.
-const LINT_TOOLS: &[&str] = &["mypy==2.4.1", "ruff==0.17.5", "pydantic>=2.7"];
+const LINT_TOOLS: &[&str] = &["mypy==2.4.1", "ruff==0.17.5", "pydantic>=2.7", "hypothesis>=6.100"];
 /// Its stub is compared with the installed module, by the mypy that `lint` uses.
 const STUB_TOOLS: &str = LINT_TOOLS[0];
 /// Crates whose tests are ordinary programs. `hypercell-python` is tested through the wheel.
-const TESTED_CRATES: &[&str] = &["--package=hypercell-abi", "--package=hypercell-host", "--package=xtask"];
+const TESTED_CRATES: &[&str] =
+    &["--package=hypercell-abi", "--package=hypercell-capi", "--package=hypercell-host", "--package=xtask"];
 
 /// Runs `cargo xtask demo`.
 pub(crate) fn demo(_args: &[String]) -> Outcome {
@@ -87,7 +88,9 @@ fn python_tests(args: &[String]) -> Outcome {
     venv.install(&wheel, Some("test"))?;
     run(&mut venv.python(["-m", "mypy.stubtest", "hypercell._native"]))?;
     run(&mut venv.python(["-m", "pytest", "--override-ini=pythonpath=guest/python", "guest/python"]))?;
+    run(&mut cargo(&["build", "--locked", "--package=hypercell-capi"]))?;
     let mut pytest = venv.python(["-m", "pytest"]);
+    pytest.env("HYPERCELL_TEST_CAPI", target().join("debug/libhypercell_capi.so"));
     if std::env::var_os("CI").is_some() {
         pytest.env("HYPERCELL_TEST_REQUIRE_KVM", "1");
     }

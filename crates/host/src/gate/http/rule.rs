@@ -216,6 +216,17 @@ impl HttpRule {
         })
     }
 
+    /// Checks whether this rule allows a request, as the gate does for a guest that asks. Resolves no name.
+    ///
+    /// # Errors
+    ///
+    /// Why not, as the guest is told.
+    pub fn check_request(&self, method: &str, url: &str) -> Result<(), String> {
+        let request = super::request::Request::new(method, url, &[]).map_err(|failure| failure.message)?;
+        let found = find(std::slice::from_ref(self), method, &request.target);
+        found.map(drop).map_err(|failure| failure.message)
+    }
+
     /// The text that it was made of.
     pub(crate) fn pattern(&self) -> &str {
         &self.pattern
