@@ -119,7 +119,7 @@ def mutations(draw: DrawFn, base: SearchStrategy[bytes]) -> bytes:
 
 
 def frames(*, seq: int = 0) -> SearchStrategy[bytes]:
-    """Frames as a hostile guest may send them: an honest header before a body that is a map, any value, or any bytes.
+    """Frames as a hostile guest may send them: an honest header before a right body, another map, or any bytes.
 
     Args:
         seq: Number of the host frame that they answer.
@@ -132,7 +132,20 @@ def frames(*, seq: int = 0) -> SearchStrategy[bytes]:
     def frame(kind: int, body: bytes) -> bytes:
         return _FRAME.pack(_FRAME_MAGIC, _ABI_VERSION, kind, len(body), seq) + body
 
-    return st.builds(frame, kinds, bodies)
+    number, text = st.integers(0, 0xFFFFFFFF), st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+    call = st.fixed_dictionaries(
+        {"id": number, "name": text, "args": st.dictionaries(text, values(max_leaves=3))}
+    )
+    right = st.one_of(
+        st.tuples(st.just(0x101), st.fixed_dictionaries({"python": text, "impl": text})),
+        st.tuples(st.just(0x102), st.fixed_dictionaries({"fd": st.integers(1, 2), "data": st.binary()})),
+        st.tuples(st.just(0x103), call),
+        st.tuples(st.just(0x107), st.just({})),
+        st.tuples(st.just(0x181), st.fixed_dictionaries({"ns": number})),
+    )
+    return st.builds(frame, kinds, bodies) | right.map(
+        lambda one: frame(one[0], _native.encode_value(one[1]))
+    )
 
 
 def turns(*, seq: int = 0) -> SearchStrategy[bytes]:
