@@ -30,7 +30,8 @@ def test_all_is_sorted_and_complete():
     exported = {name for name in vars(hypercell) if not name.startswith("_")}
     modules = {name for name in exported if inspect.ismodule(getattr(hypercell, name))}
     assert exported - modules == set(PUBLIC)
-    assert modules == set()
+    # There only where somebody imported it.
+    assert modules <= {"testing"}
 
 
 @pytest.mark.parametrize("name", PUBLIC)
