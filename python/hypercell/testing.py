@@ -136,7 +136,7 @@ def frames(*, seq: int = 0) -> SearchStrategy[bytes]:
     call = st.fixed_dictionaries(
         {"id": number, "name": text, "args": st.dictionaries(text, values(max_leaves=3))}
     )
-    right = st.one_of(
+    right: st.SearchStrategy[Any] = st.one_of(
         st.tuples(st.just(0x101), st.fixed_dictionaries({"python": text, "impl": text})),
         st.tuples(st.just(0x102), st.fixed_dictionaries({"fd": st.integers(1, 2), "data": st.binary()})),
         st.tuples(st.just(0x103), call),
