@@ -224,12 +224,11 @@ impl HttpGate {
     ///
     /// [`LimitError`] if it is more than the run may use.
     pub(crate) fn take_over(&mut self, used: &HttpUsage) -> Result<(), LimitError> {
-        let charge =
-            |budget: &mut Budget, used: u64| budget.charge(usize::try_from(used).unwrap_or(usize::MAX));
-        charge(&mut self.requests, used.requests)?;
-        charge(&mut self.request_bytes, used.request_bytes)?;
+        self.requests.charge_u64(used.requests)?;
+        self.request_bytes.charge_u64(used.request_bytes)?;
+        self.response_bytes.charge_u64(used.response_bytes)?;
         self.time = used.time;
-        charge(&mut self.response_bytes, used.response_bytes)
+        Ok(())
     }
 
     /// Returns what was used, denied requests included.

@@ -27,7 +27,12 @@ impl Budget {
     ///
     /// [`LimitError`] if that is more than may be used.
     pub(crate) fn charge(&mut self, amount: usize) -> Result<(), LimitError> {
-        self.used = self.used.saturating_add(u64::try_from(amount).unwrap_or(u64::MAX));
+        self.charge_u64(u64::try_from(amount).unwrap_or(u64::MAX))
+    }
+
+    /// The same, for an amount that does not come from the length of a buffer.
+    pub(crate) fn charge_u64(&mut self, amount: u64) -> Result<(), LimitError> {
+        self.used = self.used.saturating_add(amount);
         if self.is_exceeded() {
             return Err(LimitError { limit: self.limit, used: self.used, maximum: self.maximum });
         }

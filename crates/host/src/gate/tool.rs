@@ -91,7 +91,7 @@ impl ToolGate {
     ///
     /// [`LimitError`] if they are more than it may make.
     pub(crate) fn take_over(&mut self, calls: u64) -> Result<(), LimitError> {
-        self.calls.charge(usize::try_from(calls).unwrap_or(usize::MAX))
+        self.calls.charge_u64(calls)
     }
 
     /// Returns how many calls were made, denied ones included.

@@ -43,11 +43,9 @@ impl FileBudgets {
     ///
     /// [`LimitError`] if it is more than the run may use.
     pub(crate) fn take_over(&mut self, used: &FileUsage, growth: &[Option<u64>]) -> Result<(), LimitError> {
-        let charge =
-            |budget: &mut Budget, used: u64| budget.charge(usize::try_from(used).unwrap_or(usize::MAX));
-        charge(&mut self.read, used.read_bytes)?;
-        charge(&mut self.written, used.write_bytes)?;
-        charge(&mut self.created, used.count)?;
+        self.read.charge_u64(used.read_bytes)?;
+        self.written.charge_u64(used.write_bytes)?;
+        self.created.charge_u64(used.count)?;
         self.open_peak = used.open;
         for (left, then) in self.growth.iter_mut().zip(growth) {
             if let (Some(left), Some(then)) = (left, then) {
@@ -100,7 +98,7 @@ impl FileBudgets {
     /// Charges a write of `len` bytes that makes a file of the mount longer by `growth`. A hole counts as if it were
     /// written.
     pub(super) fn charge_write(&mut self, mount: usize, len: u64, growth: u64) -> Result<(), Refusal> {
-        self.written.charge(usize::try_from(len.max(growth)).unwrap_or(usize::MAX))?;
+        self.written.charge_u64(len.max(growth))?;
         if let Some(Some(left)) = self.growth.get_mut(mount) {
             *left = left.checked_sub(growth).ok_or(FileDenial::MountIsFull)?;
         }
