@@ -25,11 +25,13 @@ use crate::in_flight::WaitingOutcome;
 use crate::limits::{Limits, ToolInfo, check_tools};
 use crate::mounts::MountInfo;
 use crate::run::ToolCall;
-use crate::sandbox::SandboxOptions;
+use crate::sandbox::{SandboxOptions, StateMode};
 use crate::vm::{Vm, VmSnapshot};
 
 /// Version of [`Manifest`], to tell a reader why it cannot be read.
 const FORMAT: u32 = 1;
+/// Features listed to who has another processor.
+const MAX_LISTED_FEATURES: usize = 8;
 
 /// The state of a sandbox at rest.
 #[derive(Debug)]
@@ -80,8 +82,6 @@ pub(crate) struct SavedRun {
     pub(crate) past: Past,
     /// The highest number of a call.
     pub(crate) calls: u64,
-    /// Calls made, denied ones included.
-    pub(crate) tool_calls: u64,
     /// The call that is waited for.
     pub(crate) pending: SavedCall,
     /// Calls in flight that become steps next, and those that do so once the guest waits for them.
@@ -112,9 +112,9 @@ impl Snapshot {
             base,
             tools: options.tools.clone(),
             limits: options.limits.clone(),
-            mounts: options.mounts.iter().map(mount_text).collect(),
-            domains: options.http.rules.iter().map(ToString::to_string).collect(),
-            keeps_state: options.state == crate::sandbox::StateMode::Kept,
+            mounts: mounts_of(options),
+            domains: domains_of(options),
+            keeps_state: options.state == StateMode::Kept,
             run,
         };
         Self { vm, manifest }
@@ -178,9 +178,8 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`SnapshotError`] with the first tool or limit that differs.
+    /// [`SnapshotError`] with the first thing that differs.
     pub(crate) fn check(&self, options: &SandboxOptions) -> Result<(), SnapshotError> {
-        let is_running = self.manifest.run.is_some();
         for known in &self.manifest.tools {
             match options.tools.iter().find(|tool| tool.name == known.name) {
                 None => return Err(SnapshotError::ToolMissing { name: known.name.clone() }),
@@ -190,28 +189,8 @@ impl Snapshot {
                 Some(_) => {}
             }
         }
-        let names: BTreeSet<&str> = self.manifest.tools.iter().map(|tool| tool.name.as_str()).collect();
-        if is_running && let Some(new) = options.tools.iter().find(|tool| !names.contains(&*tool.name)) {
-            return Err(SnapshotError::ToolAdded { name: new.name.clone() });
-        }
-        let keeps_state = options.state == crate::sandbox::StateMode::Kept;
-        if is_running && keeps_state != self.manifest.keeps_state {
-            return Err(SnapshotError::OtherStateMode { keeps_state: self.manifest.keeps_state });
-        }
-        if is_running && let Some((limit, then, now)) = self.manifest.limits.difference(&options.limits) {
-            return Err(SnapshotError::OtherLimit { limit, then, now });
-        }
-        let domains: Vec<_> = options.http.rules.iter().map(ToString::to_string).collect();
-        if is_running && domains != self.manifest.domains {
-            let list = |domains: &[String]| format!("[{}]", domains.join(", "));
-            let (then, now) = (list(&self.manifest.domains), list(&domains));
-            return Err(SnapshotError::OtherDomains { then, now });
-        }
-        let mounts: Vec<_> = options.mounts.iter().map(mount_text).collect();
-        if is_running && mounts != self.manifest.mounts {
-            let list = |mounts: &[String]| format!("[{}]", mounts.join(", "));
-            let (then, now) = (list(&self.manifest.mounts), list(&mounts));
-            return Err(SnapshotError::OtherMounts { then, now });
+        if self.manifest.run.is_some() {
+            self.manifest.check_same(options)?;
         }
         let (memory_bytes, max) = (options.limits.memory_bytes, self.memory_bytes());
         if memory_bytes > max {
@@ -250,6 +229,31 @@ impl Manifest {
             return Err(damaged(format!("no VM serves memory of {} bytes", self.base.memory_bytes)));
         }
         self.run.as_ref().map_or(Ok(()), |run| run.check(&self.tools))
+    }
+
+    /// Checks that a run that has begun may go on with these options: it may have relied on any of them.
+    fn check_same(&self, options: &SandboxOptions) -> Result<(), SnapshotError> {
+        let names: BTreeSet<&str> = self.tools.iter().map(|tool| tool.name.as_str()).collect();
+        if let Some(new) = options.tools.iter().find(|tool| !names.contains(&*tool.name)) {
+            return Err(SnapshotError::ToolAdded { name: new.name.clone() });
+        }
+        let keeps_state = self.keeps_state;
+        if keeps_state != (options.state == StateMode::Kept) {
+            return Err(SnapshotError::OtherStateMode { keeps_state });
+        }
+        if let Some((limit, then, now)) = self.limits.difference(&options.limits) {
+            return Err(SnapshotError::OtherLimit { limit, then, now });
+        }
+        let list = |items: &[String]| format!("[{}]", items.join(", "));
+        let domains = domains_of(options);
+        if domains != self.domains {
+            return Err(SnapshotError::OtherDomains { then: list(&self.domains), now: list(&domains) });
+        }
+        let mounts = mounts_of(options);
+        if mounts != self.mounts {
+            return Err(SnapshotError::OtherMounts { then: list(&self.mounts), now: list(&mounts) });
+        }
+        Ok(())
     }
 }
 
@@ -290,9 +294,17 @@ impl From<ProtocolError> for SnapshotError {
     }
 }
 
-/// Says what a guest knows of a mount. Where it is on the host may differ.
-fn mount_text(mount: &MountInfo) -> String {
-    format!("{} {}", mount.guest.display(), if mount.is_writable { "rw" } else { "ro" })
+/// Says what a guest may reach by HTTP.
+fn domains_of(options: &SandboxOptions) -> Vec<String> {
+    options.http.rules.iter().map(ToString::to_string).collect()
+}
+
+/// Says what a guest knows of its mounts. Where they are on the host may differ.
+fn mounts_of(options: &SandboxOptions) -> Vec<String> {
+    let text = |mount: &MountInfo| {
+        format!("{} {}", mount.guest.display(), if mount.is_writable { "rw" } else { "ro" })
+    };
+    options.mounts.iter().map(text).collect()
 }
 
 /// Says what one processor has and the other has not.
@@ -306,9 +318,6 @@ fn difference_of_processors(then: &str, now: &str) -> String {
     let (lost, new) = (list(then.difference(&now).collect()), list(now.difference(&then).collect()));
     format!("that one has {lost} which this one has not, and this one {new}")
 }
-
-/// Features listed to who has another processor.
-const MAX_LISTED_FEATURES: usize = 8;
 
 /// What guests start from.
 #[derive(Debug, Clone)]
