@@ -41,6 +41,7 @@ pub(crate) struct Run {
     pub(crate) tools: ToolGate,
     pub(crate) http: HttpGate,
     pub(crate) files: FileBudgets,
+    /// The call that is answered before the guest goes on.
     pub(crate) pending: Option<PendingCall>,
     /// Calls beside each other that have no reply yet.
     pub(crate) in_flight: InFlight,
@@ -48,19 +49,16 @@ pub(crate) struct Run {
     pub(crate) pausing: Vec<ToolCall>,
     /// Of these, those that become steps, one after the other.
     pub(crate) queued: VecDeque<ToolCall>,
-    /// The call that the last step returned, until it is answered.
-    pub(crate) step: Option<ToolCall>,
     /// Runs tools without a step for each, if it wants to.
     pub(crate) caller: Option<Arc<dyn ToolCaller>>,
 }
 
-/// A call that a step was returned for.
+/// A call that the guest or, once it is a step, the caller waits for.
 #[derive(Debug, Clone)]
 pub(crate) struct PendingCall {
-    pub(crate) id: u64,
     /// The guest's number, unless it is a call in flight.
     pub(crate) guest_id: Option<u64>,
-    pub(crate) name: String,
+    pub(crate) call: ToolCall,
 }
 
 /// What follows a frame.
@@ -69,8 +67,8 @@ pub(crate) enum Flow {
     Turn(Vec<u8>),
     /// The same, with an answer that the guest has made room for.
     FileTurn(Vec<u8>),
-    /// The caller runs a tool.
-    CallTool(ToolCall),
+    /// The caller runs the tool of the pending call.
+    CallTool,
     /// The run is over.
     Finish(Result<OwnedValue, CodeError>, Option<i64>),
     /// The guest's interpreter is gone.
@@ -186,8 +184,8 @@ impl<'a> Answers<'a> {
             Next::CallTool { id: guest_id, name, args } => {
                 *self.calls = next_call;
                 let guest_id = Some(guest_id);
-                self.run.pending = Some(PendingCall { id: next_call, guest_id, name: name.clone() });
-                return self.call(ToolCall { id: next_call, name, args }, is_asked);
+                let call = ToolCall { id: next_call, name, args };
+                return self.call(PendingCall { guest_id, call }, is_asked);
             }
             Next::WaitForTools(wait) => {
                 *self.calls = self.calls.saturating_add(u64::try_from(wait.calls.len()).unwrap_or(u64::MAX));
@@ -206,30 +204,32 @@ impl<'a> Answers<'a> {
     }
 
     /// Has the tool run now, if there is somebody to do so and nobody to be waited for.
-    fn call(&mut self, call: ToolCall, is_asked: bool) -> Result<Flow, Error> {
-        let Some(caller) = self.run.caller.clone() else { return Ok(Flow::CallTool(call)) };
-        if self.run.tools.pauses(&call.name) {
+    fn call(&mut self, pending: PendingCall, is_asked: bool) -> Result<Flow, Error> {
+        let pauses = self.run.tools.pauses(&pending.call.name);
+        let PendingCall { call, .. } = self.run.pending.insert(pending);
+        let Some(caller) = self.run.caller.clone() else { return Ok(Flow::CallTool) };
+        if pauses {
             self.finish_others(&*caller)?;
-            return Ok(Flow::CallTool(call));
+            return Ok(Flow::CallTool);
         }
-        let answer = caller.call(&call);
+        let (id, answer) = (call.id, caller.call(call));
         // The tool may have taken its time.
         self.check_stop()?;
         let replied = match &answer {
-            ToolAnswer::Later => return Ok(Flow::CallTool(call)),
+            ToolAnswer::Later => return Ok(Flow::CallTool),
             ToolAnswer::Stop { reason } => return Err(Error::Cancelled { reason: reason.clone() }),
             ToolAnswer::Value(value) => {
-                checked(value).and_then(|value| self.reply(call.id, ToolReply::Value(value), is_asked))
+                checked(value).and_then(|value| self.reply(id, ToolReply::Value(value), is_asked))
             }
             ToolAnswer::Error { type_name, message } => {
-                self.reply(call.id, ToolReply::Error { type_name, message }, is_asked)
+                self.reply(id, ToolReply::Error { type_name, message }, is_asked)
             }
         };
         match replied {
             Err(Error::Usage(error)) => {
                 let message = error.to_string();
                 let reply = ToolReply::Error { type_name: NOT_SENDABLE, message: &message };
-                self.reply(call.id, reply, is_asked)
+                self.reply(id, reply, is_asked)
             }
             replied => replied,
         }
@@ -253,7 +253,7 @@ impl<'a> Answers<'a> {
     /// [`UsageError::NoSuchCall`]; [`UsageError::ReplyTooLong`] and [`UsageError::NotEncodable`], after which the call
     /// is still pending.
     pub(crate) fn reply(&mut self, call: u64, reply: ToolReply<'_>, is_asked: bool) -> Result<Flow, Error> {
-        let pending = self.run.pending.as_ref().filter(|pending| pending.id == call);
+        let pending = self.run.pending.as_ref().filter(|pending| pending.call.id == call);
         let Some(guest_id) = pending.map(|pending| pending.guest_id) else {
             return Err(UsageError::NoSuchCall { call }.into());
         };
@@ -323,8 +323,8 @@ impl<'a> Answers<'a> {
     /// Makes a step of the next call in flight that nobody runs, or else tells the guest what is done.
     fn next_in_flight(&mut self, is_asked: bool) -> Result<Flow, Error> {
         if let Some(call) = self.run.queued.pop_front() {
-            self.run.pending = Some(PendingCall { id: call.id, guest_id: None, name: call.name.clone() });
-            return Ok(Flow::CallTool(call));
+            self.run.pending = Some(PendingCall { guest_id: None, call });
+            return Ok(Flow::CallTool);
         }
         let outcomes = self.run.in_flight.take_outcomes();
         let replies: Result<Vec<_>, _> = outcomes.iter().map(|(id, outcome)| outcome.reply(*id)).collect();

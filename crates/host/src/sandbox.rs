@@ -18,7 +18,7 @@ use cap_std::fs::Dir;
 use hypercell_abi::HostFrame;
 use hypercell_abi::message::RunRequest;
 
-use crate::answers::{Answers, Flow, Run};
+use crate::answers::{Answers, Flow, PendingCall, Run};
 use crate::artifacts::{self, Artifacts};
 use crate::audit::{AuditEvent, AuditLog, RunEnding};
 use crate::channel::Outgoing;
@@ -204,7 +204,6 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             in_flight: InFlight::default(),
             pausing: Vec::new(),
             queued: VecDeque::new(),
-            step: None,
             caller,
         });
         let event = AuditEvent::RunStarted { run, name: spec.name, code_bytes: spec.code.len() };
@@ -236,8 +235,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         caller: Option<Arc<dyn ToolCaller>>,
     ) -> Result<Step, Error> {
         self.check_open()?;
-        let is_pending = self.run.as_ref().and_then(|run| run.pending.as_ref()).is_some_and(|p| p.id == call);
-        if !is_pending {
+        if self.pending().is_none_or(|pending| pending.id != call) {
             return Err(UsageError::NoSuchCall { call }.into());
         }
         let woken = self.wake_guest();
@@ -248,7 +246,6 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         let link = &mut held.guest.link;
         let flow = Answers::new(&self.options, &self.control, link, run, &mut self.mounts, &mut self.calls)
             .reply(call, reply, false)?;
-        run.step = None;
         if caller.is_some() {
             run.caller = caller;
         }
@@ -256,11 +253,17 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             self.options.audit.record(&AuditEvent::RunResumed { run: run.number, call });
         }
         let step = match flow {
-            Flow::CallTool(call) => Ok(self.step(call)),
+            Flow::CallTool => self.step(),
             Flow::Turn(turn) | Flow::FileTurn(turn) => self.drive(turn),
             Flow::Finish(..) | Flow::FinishGone(_) => Err(UsageError::NoSuchCall { call }.into()),
         };
         self.settle(step)
+    }
+
+    /// Returns the call that the run waits for, if there is one.
+    #[must_use]
+    pub fn pending(&self) -> Option<&ToolCall> {
+        self.run.as_ref()?.pending.as_ref().map(|pending| &pending.call)
     }
 
     /// Sees to it that the guest of a run that waits is there, and is unlike any other that waits so.
@@ -347,28 +350,27 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         if self.is_closed { Err(UsageError::Closed) } else { Ok(()) }
     }
 
-    /// Returns a tool call as a step. One that pauses stops the clock, and its guest is no longer waited for.
-    fn step(&mut self, call: ToolCall) -> Step {
-        if let Some(run) = &mut self.run {
-            run.step = Some(call.clone());
-            if run.tools.pauses(&call.name) {
-                // Whoever goes on with it may be somebody else.
-                run.caller = None;
-                self.control.pause();
-                let event = AuditEvent::RunPaused { run: run.number, call: call.id, name: &call.name };
-                self.options.audit.record(&event);
-                if let Some(held) = &mut self.guest {
-                    held.lease = None;
-                }
+    /// Returns the pending call as a step. One that pauses stops the clock, and its guest is no longer waited for.
+    fn step(&mut self) -> Result<Step, Error> {
+        let Some(run) = &mut self.run else { return Err(UsageError::Closed.into()) };
+        let Some(PendingCall { call, .. }) = &run.pending else { return Err(UsageError::Closed.into()) };
+        if run.tools.pauses(&call.name) {
+            // Whoever goes on with it may be somebody else.
+            run.caller = None;
+            self.control.pause();
+            let event = AuditEvent::RunPaused { run: run.number, call: call.id, name: &call.name };
+            self.options.audit.record(&event);
+            if let Some(held) = &mut self.guest {
+                held.lease = None;
             }
         }
-        Step::ToolCall(call)
+        Ok(Step::ToolCall(call.clone()))
     }
 
     fn check_idle(&self) -> Result<(), UsageError> {
         self.check_open()?;
-        match self.run.as_ref().and_then(|run| run.pending.as_ref()) {
-            Some(pending) => Err(UsageError::RunPending { tool: pending.name.clone() }),
+        match self.pending() {
+            Some(call) => Err(UsageError::RunPending { tool: call.name.clone() }),
             None => Ok(()),
         }
     }
@@ -442,7 +444,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             let (flow, counted) = self.enter(&turn)?;
             match flow {
                 Flow::Turn(next) | Flow::FileTurn(next) => turn = next,
-                Flow::CallTool(call) => return Ok(self.step(call)),
+                Flow::CallTool => return self.step(),
                 Flow::Finish(outcome, exit_code) => {
                     if let Some(held) = &mut self.guest {
                         held.guest.link.counted = counted;

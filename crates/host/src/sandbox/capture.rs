@@ -85,12 +85,6 @@ impl Sandbox {
         Self::in_pool(pool, options)
     }
 
-    /// Returns the call that the run waits for, if there is one.
-    #[must_use]
-    pub fn pending(&self) -> Option<&ToolCall> {
-        self.run.as_ref().and_then(|run| run.step.as_ref())
-    }
-
     fn base(&self) -> Base {
         match &self.supply {
             Supply::OnDemand(origin) => origin.base(),
@@ -99,7 +93,7 @@ impl Sandbox {
     }
 
     fn saved_run(&self, run: &Run) -> Result<SavedRun, Error> {
-        let (Some(pending), Some(call)) = (&run.pending, &run.step) else {
+        let Some(PendingCall { guest_id, call }) = &run.pending else {
             return Err(UsageError::Closed.into());
         };
         let in_flight = |call: &ToolCall| SavedCall {
@@ -107,14 +101,13 @@ impl Sandbox {
             is_in_flight: true,
             call: call.clone(),
         };
-        let pending = match pending.guest_id {
+        let pending = match *guest_id {
             Some(guest_id) => SavedCall { guest_id, is_in_flight: false, call: call.clone() },
             None => in_flight(call),
         };
         Ok(SavedRun {
             past: self.control.past(),
             calls: self.calls,
-            tool_calls: run.tools.calls(),
             pending,
             queued: run.queued.iter().map(in_flight).collect(),
             pausing: run.pausing.iter().map(in_flight).collect(),
@@ -168,7 +161,7 @@ fn continued(
 ) -> Result<Run, SnapshotError> {
     let damaged = |detail: String| SnapshotError::Damaged { detail };
     let mut tools = ToolGate::new(&options.tools, &options.limits);
-    tools.take_over(saved.tool_calls).map_err(|error| damaged(error.to_string()))?;
+    tools.take_over(saved.past.usage.tool_calls).map_err(|error| damaged(error.to_string()))?;
     let used = &saved.past.usage;
     let http_used = HttpUsage {
         requests: used.http_requests,
@@ -196,14 +189,12 @@ fn continued(
         http,
         files,
         pending: Some(PendingCall {
-            id: pending.call.id,
             guest_id: (!pending.is_in_flight).then_some(pending.guest_id),
-            name: pending.call.name.clone(),
+            call: pending.call.clone(),
         }),
         in_flight,
         pausing: calls(&saved.pausing),
         queued: VecDeque::from(calls(&saved.queued)),
-        step: Some(pending.call.clone()),
         caller: None,
     })
 }
