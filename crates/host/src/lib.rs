@@ -31,6 +31,7 @@ mod hex;
 pub mod image;
 mod in_flight;
 mod limits;
+mod members;
 mod mounts;
 mod output;
 pub mod pool;

@@ -31,6 +31,7 @@ use tempfile::TempDir;
 
 use super::error::ImageError;
 use crate::hex;
+use crate::members::{self, Member};
 
 const METADATA_FILE: &str = "image.json";
 const SNAPSHOT_DIR: &str = "snapshot";
@@ -66,14 +67,14 @@ pub struct Metadata {
     pub archive_bytes: u64,
     /// Largest memory limit that the image serves.
     pub memory_bytes: u64,
-    /// Every other file of the entry: path, bytes, SHA-256.
-    pub(super) files: Vec<(String, u64, String)>,
+    /// Every other file of the entry.
+    pub(super) files: Vec<Member>,
 }
 
 impl Metadata {
     /// Returns the bytes of all files of the entry.
     pub fn size_bytes(&self) -> u64 {
-        self.files.iter().map(|(_, size, _)| size).sum()
+        self.files.iter().map(|file| file.len_bytes).sum()
     }
 }
 
@@ -271,8 +272,8 @@ impl Cache {
     ) -> Result<Entry, ImageError> {
         let dir = self.images().join(&metadata.digest);
         let refuse = |error: io::Error| ImageError::Cache { path: dir.clone(), detail: error.to_string() };
-        make_private(&built.join(SNAPSHOT_DIR), DIR_MODE).map_err(refuse)?;
-        metadata.files = list_files(built, SNAPSHOT_DIR).map_err(refuse)?;
+        metadata.files = members::list(built, SNAPSHOT_DIR).map_err(refuse)?;
+        metadata.files.iter().try_for_each(|file| keep(built, file)).map_err(refuse)?;
         let sealed = Sealed { sha256: seal(&metadata), metadata: metadata.clone() };
         let text = serde_json::to_vec_pretty(&sealed).map_err(|error| refuse(error.into()))?;
         fs::write(built.join(METADATA_FILE), text).map_err(refuse)?;
@@ -295,8 +296,9 @@ impl Cache {
 ///
 /// What differs, in words.
 pub(crate) fn verify(entry: &Entry) -> Result<(), String> {
-    for (name, _, expected) in &entry.metadata.files {
-        let found = file_digest(&entry.dir.join(name)).map_err(|error| format!("{name}: {error}"))?;
+    for Member { path: name, sha256: expected, .. } in &entry.metadata.files {
+        let (_, found) =
+            members::digest(&entry.dir.join(name)).map_err(|error| format!("{name}: {error}"))?;
         if found != *expected {
             return Err(format!("{name} has SHA-256 {found}, not {expected}"));
         }
@@ -324,7 +326,7 @@ fn read_metadata(dir: &Path) -> Result<Metadata, String> {
     if seal(&sealed.metadata) != sealed.sha256 {
         return Err(format!("{METADATA_FILE} does not match its checksum"));
     }
-    for (name, size, _) in &sealed.metadata.files {
+    for Member { path: name, len_bytes: size, .. } in &sealed.metadata.files {
         match fs::metadata(dir.join(name)) {
             Ok(found) if found.len() == *size => {}
             Ok(found) => return Err(format!("{name} has {} bytes, not {size}", found.len())),
@@ -337,33 +339,15 @@ fn read_metadata(dir: &Path) -> Result<Metadata, String> {
     Ok(sealed.metadata)
 }
 
-/// Lists the files below `root/name`, makes them the user's alone, and writes them through to the disk: a rename must not
-/// overtake them.
-fn list_files(root: &Path, name: &str) -> io::Result<Vec<(String, u64, String)>> {
-    let mut files = Vec::new();
-    let mut entries: Vec<fs::DirEntry> = fs::read_dir(root.join(name))?.collect::<Result<_, _>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let file_name = entry.file_name();
-        let file_name = file_name.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
-        let name = format!("{name}/{file_name}");
-        let is_dir = entry.file_type()?.is_dir();
-        make_private(&entry.path(), if is_dir { DIR_MODE } else { FILE_MODE })?;
-        if is_dir {
-            files.extend(list_files(root, &name)?);
-        } else {
-            let file = File::open(entry.path())?;
-            file.sync_all()?;
-            files.push((name, file.metadata()?.len(), file_digest(&entry.path())?));
-        }
+/// Makes a file and its directories below `root` the user's alone, and writes it through to the disk: a rename must not
+/// overtake it.
+fn keep(root: &Path, file: &Member) -> io::Result<()> {
+    let path = Path::new(&file.path);
+    for dir in path.ancestors().skip(1).filter(|dir| *dir != Path::new("")) {
+        make_private(&root.join(dir), DIR_MODE)?;
     }
-    Ok(files)
-}
-
-fn file_digest(path: &Path) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    io::copy(&mut File::open(path)?, &mut hash)?;
-    Ok(hex::encode(&hash.finalize()))
+    make_private(&root.join(path), FILE_MODE)?;
+    File::open(root.join(path))?.sync_all()
 }
 
 #[cfg(test)]

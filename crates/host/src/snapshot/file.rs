@@ -30,6 +30,7 @@ use super::{Manifest, Snapshot};
 use crate::error::SnapshotError;
 use crate::hex;
 use crate::image;
+use crate::members::{self, Member};
 use crate::vm::VmSnapshot;
 
 const SEAL: &str = "manifest.sha256";
@@ -52,15 +53,6 @@ struct Contents {
     files: Vec<Member>,
 }
 
-/// A file of the VM.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Member {
-    path: String,
-    len_bytes: u64,
-    sha256: String,
-}
-
 impl Snapshot {
     /// Writes the snapshot to a file, in place of any that is there. Takes about half a second for 50 MB.
     ///
@@ -74,7 +66,7 @@ impl Snapshot {
         let vm_dir = private_dir().map_err(failed)?;
         let vm_root = vm_dir.path().join(VM_DIR);
         self.vm.save(&vm_root).map_err(|error| failed(io::Error::other(error.to_string())))?;
-        let files = members(&vm_root, VM_DIR).map_err(failed)?;
+        let files = members::list(vm_dir.path(), VM_DIR).map_err(failed)?;
         let contents = Contents { manifest: self.manifest.clone(), files };
         let manifest = serde_json::to_vec(&contents).map_err(|error| failed(error.into()))?;
         let len_bytes = u64::try_from(manifest.len()).unwrap_or(u64::MAX);
@@ -156,8 +148,8 @@ fn read(file: &File, root: &Path) -> Result<Manifest, SnapshotError> {
             return Err(SnapshotError::Damaged { detail: format!("it has {found:?} in place of {name}") });
         }
         if entry.size() > max_bytes {
-            let (len_bytes, what) = (entry.size(), SEAL_OR_MANIFEST);
-            return Err(SnapshotError::TooLong { what, len_bytes, max_bytes });
+            let len_bytes = entry.size();
+            return Err(SnapshotError::TooLong { what: "a member of the file", len_bytes, max_bytes });
         }
         Ok(entry)
     };
@@ -199,9 +191,6 @@ fn read(file: &File, root: &Path) -> Result<Manifest, SnapshotError> {
     Ok(contents.manifest)
 }
 
-/// What a message calls a member that is too long.
-const SEAL_OR_MANIFEST: &str = "a member of the file";
-
 /// Returns the path of a VM's file, which must stay below the directory.
 fn below(path: &str) -> Result<PathBuf, SnapshotError> {
     let given = Path::new(path);
@@ -222,25 +211,6 @@ fn private_dir() -> io::Result<tempfile::TempDir> {
         .prefix("hypercell-snapshot-")
         .permissions(Permissions::from_mode(DIR_MODE))
         .tempdir()
-}
-
-/// Lists the files below `root`, whose name in the archive is `name`.
-fn members(root: &Path, name: &str) -> io::Result<Vec<Member>> {
-    let mut listed = Vec::new();
-    let mut entries = fs::read_dir(root)?.collect::<Result<Vec<_>, _>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let file_name = entry.file_name();
-        let path = format!("{name}/{}", file_name.to_str().ok_or(io::ErrorKind::InvalidFilename)?);
-        if entry.file_type()?.is_dir() {
-            listed.extend(members(&entry.path(), &path)?);
-        } else {
-            let mut hash = Sha256::new();
-            let len_bytes = io::copy(&mut File::open(entry.path())?, &mut hash)?;
-            listed.push(Member { path, len_bytes, sha256: hex::encode(&hash.finalize()) });
-        }
-    }
-    Ok(listed)
 }
 
 fn header(len_bytes: u64) -> Header {
