@@ -40,6 +40,7 @@ mod preparer;
 mod probe;
 mod run;
 mod sandbox;
+mod sealed;
 mod shorten;
 pub mod snapshot;
 pub mod vm;
