@@ -40,6 +40,7 @@ from ._errors import (
 )
 from ._hooks import ToolRequest
 from ._image import Image
+from ._image_info import ImageInfo
 from ._limits import Limits
 from ._mounts import Mount
 from ._pool import Pool, PoolStats
@@ -65,6 +66,7 @@ __all__ = [
     "HypercellError",
     "Image",
     "ImageError",
+    "ImageInfo",
     "LimitError",
     "Limits",
     "MemoryLimitError",

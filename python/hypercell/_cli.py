@@ -1,9 +1,9 @@
-"""The command line: `hypercell run`, `hypercell doctor` and `hypercell bench`.
+"""The command line: `hypercell run`, `hypercell image`, `hypercell doctor` and `hypercell bench`.
 
 Guarantees: an error of ours is one line on standard error and no traceback. Never: gives a program tools, a file that
 was not named, or more of the network than `--allow` says.
 
-Before: the shell. After: _sandbox, _image.
+Before: the shell. After: _sandbox, _image, _cli_image.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from . import _cli_image
 from ._domains import Domain
 from ._errors import GuestCrashError, HypercellError, PolicyError
-from ._image import cache_directory, default_image, native
+from ._image import Image, cache_directory, default_image, native
 from ._limits import MIB, Limits
 from ._mounts import Mount
 from ._result import RunResult
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what it may reach by HTTP, such as api.github.com, *.example.org, http://localhost:8000/api or "
         "'GET,HEAD api.github.com'; may be given several times (default: nothing)",
     )
+    run.add_argument("--image", metavar="DIGEST", help="the image to run on; see hypercell image list")
     run.add_argument("--memory-mib", type=int, metavar="N", help="memory of the guest in MiB (default: 128)")
     run.add_argument(
         "--mount",
@@ -104,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--output-dir", type=Path, metavar="DIR", help="put the files of /output there")
     run.set_defaults(command=_run)
+    _cli_image.add_commands(commands)
     doctor = commands.add_parser(
         "doctor",
         help="check whether this machine can run micro-VMs, and say what to do",
@@ -179,8 +182,13 @@ def _run(options: argparse.Namespace) -> int:
     show = _show_json if options.json else _show
     try:
         mounts = [_mount(text) for text in options.mount]
+        image = None if options.image is None else Image.from_cache(options.image)
         with Sandbox(
-            domains=options.allow, limits=Limits(**given), mounts=mounts, output_dir=options.output_dir
+            image=image,
+            domains=options.allow,
+            limits=Limits(**given),
+            mounts=mounts,
+            output_dir=options.output_dir,
         ) as box:
             result = box.run(code, filename=name)
     except HypercellError as error:

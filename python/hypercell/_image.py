@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import platform
 import sys
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._errors import ImageError, PolicyError, SandboxUnavailableError
+from ._image_info import ImageInfo
 from ._limits import DEFAULT_MEMORY_BYTES, MAX_MEMORY_BYTES
 from ._process import ForkSafeLock
+from ._requirements import check_versions, read_requirements
 
 if TYPE_CHECKING:
     from ._pool import Pool
@@ -67,6 +70,22 @@ def _path(what: str, path: str | os.PathLike[str]) -> str:
     return os.fsdecode(path)
 
 
+def _cache(cache_dir: str | os.PathLike[str] | None) -> str:
+    return cache_directory() if cache_dir is None else _path("cache_dir", cache_dir)
+
+
+def _digest(digest: str) -> str:
+    if not isinstance(digest, str):
+        raise PolicyError(f"digest must be str, got {type(digest).__name__}")
+    return digest
+
+
+def _interpreter(path: str) -> str:
+    """Returns the interpreter of a virtual environment, or `path` if it is something else."""
+    is_environment = (Path(path) / "pyvenv.cfg").is_file()
+    return str(Path(path).absolute() / "bin" / "python") if is_environment else path
+
+
 class Image:
     """An interpreter with its standard library, warmed and ready to start, shared by any number of sandboxes."""
 
@@ -81,6 +100,7 @@ class Image:
         cls,
         packages: Iterable[str] = (),
         *,
+        requirements: str | os.PathLike[str] | None = None,
         warm: Iterable[str] = (),
         python: str | os.PathLike[str] | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
@@ -90,9 +110,13 @@ class Image:
         """Copies an interpreter, its standard library and chosen packages into an image, or loads it from the cache.
 
         Args:
-            packages: Distributions of the environment to include, with what they require; none unless named.
+            packages: Distributions of the environment to include, with what they require; none unless named. An extra
+                is named as in `"httpx[http2]"`.
+            requirements: A requirements file whose distributions are included too. They must be installed in the
+                environment, in versions that the file allows; nothing is installed.
             warm: Modules to import before the image is captured, besides the usual ones of the standard library.
-            python: The interpreter, CPython 3.10 to 3.14, virtual environments included; this one unless given.
+            python: The interpreter, CPython 3.10 to 3.14, or the directory of a virtual environment; this interpreter
+                unless given.
             cache_dir: Directory of the cache; `HYPERCELL_CACHE_DIR` or the user's cache directory unless given.
                 Images in it are trusted like code: it must not be writable by others.
             memory_bytes: Largest `Limits.memory_bytes` of sandboxes on this image, at most 512 MiB. Above 128 MiB each
@@ -101,27 +125,29 @@ class Image:
                 build is shown on standard error if that is a terminal.
 
         Raises:
-            ImageError: The interpreter is not supported, or the cache cannot be used.
+            ImageError: The interpreter is not supported, a distribution is not installed in it, or the cache cannot be
+                used.
             SandboxUnavailableError: This machine cannot start micro-VMs.
-            PolicyError: An argument is no list of names.
+            PolicyError: An argument is no list of names, or the requirements file has something else in it.
         """
         if isinstance(memory_bytes, bool) or not isinstance(memory_bytes, int):
             raise PolicyError(f"memory_bytes must be int, got {type(memory_bytes).__name__}")
         if not 0 < memory_bytes <= MAX_MEMORY_BYTES:
             raise PolicyError(f"memory_bytes must be 1 to {MAX_MEMORY_BYTES}, got {memory_bytes}")
-        package_names, warm_names = _names("packages", packages), _names("warm", warm)
-        chosen = _path("python", python) if python is not None else sys.executable
+        required = {} if requirements is None else read_requirements(_path("requirements", requirements))
+        package_names = [*_names("packages", packages), *required]
+        warm_names = _names("warm", warm)
+        chosen = sys.executable if python is None else _interpreter(_path("python", python))
         if not chosen:
             raise ImageError(
                 "the running interpreter is not known: sys.executable is empty; name one with python="
             )
-        cache = _path("cache_dir", cache_dir) if cache_dir is not None else cache_directory()
         if progress is not None and not callable(progress):
             raise PolicyError(f"progress must be callable, got {type(progress).__name__}")
         opened = native().Image.open(
             python=chosen,
             guest_dir=str(Path(__file__).parent / "_guest"),
-            cache_dir=cache,
+            cache_dir=_cache(cache_dir),
             packages=package_names,
             warm=warm_names,
             memory_bytes=memory_bytes,
@@ -129,7 +155,101 @@ class Image:
         )
         for notice in opened.notices:
             warnings.warn(notice, RuntimeWarning, stacklevel=2)
+        check_versions(required, dict(opened.packages))
         return cls(opened)
+
+    @classmethod
+    def from_cache(cls, digest: str, *, cache_dir: str | os.PathLike[str] | None = None) -> Image:
+        """Loads an image from the cache by its digest, or at least four digits of its beginning.
+
+        Raises:
+            ImageError: No image begins so, or more than one; or the image is of another version of hypercell or another
+                kind of processor.
+            SandboxUnavailableError: This machine cannot start micro-VMs.
+        """
+        return cls(native().Image.from_cache(_cache(cache_dir), _digest(digest)))
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        digest: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+    ) -> Image:
+        """Brings a file that `save` wrote into the cache, and loads it. It needs no interpreter and no package here.
+
+        Whoever wrote the file decides what runs in the sandboxes of the image, as the VM's guest; give the digest that
+        `save` returned where only one file will do. Its image never takes the place of one that was built here: it is
+        known by the SHA-256 of the file.
+
+        Args:
+            path: The file.
+            digest: SHA-256 that the file must have, in hexadecimal; any unless given.
+            cache_dir: As for `from_environment`.
+
+        Raises:
+            ImageError: The file cannot be read, is damaged, or is of another version of hypercell or another kind of
+                processor; the message says which.
+            SandboxUnavailableError: This machine cannot start micro-VMs.
+        """
+        expected = None if digest is None else _digest(digest)
+        return cls(native().Image.load(_path("path", path), _cache(cache_dir), expected))
+
+    def save(self, path: str | os.PathLike[str]) -> str:
+        """Writes the image to a file that only this user can read, in place of any that is there.
+
+        It starts on machines with the same kind of processor and version of hypercell: libraries chose their code for
+        this processor when they were warmed.
+
+        Returns:
+            SHA-256 of the file, in hexadecimal.
+
+        Raises:
+            ImageError: The file cannot be written, or the image in the cache is damaged.
+        """
+        return str(self._native.save(_path("path", path)))
+
+    @staticmethod
+    def list(*, cache_dir: str | os.PathLike[str] | None = None) -> tuple[ImageInfo, ...]:
+        """Returns what is in the cache, by digest.
+
+        Raises:
+            ImageError: The cache cannot be used.
+        """
+        return tuple(ImageInfo.of(one) for one in native().Image.list_cache(_cache(cache_dir)))
+
+    @staticmethod
+    def prune(
+        *,
+        unused_for: dt.timedelta | None = None,
+        everything: bool = False,
+        cache_dir: str | os.PathLike[str] | None = None,
+    ) -> tuple[ImageInfo, ...]:
+        """Removes images that are damaged or cannot start here from the cache. Sandboxes that run from one go on.
+
+        Args:
+            unused_for: Removes those too that no process has loaded for so long.
+            everything: Removes all.
+            cache_dir: As for `from_environment`.
+
+        Returns:
+            What was removed.
+
+        Raises:
+            ImageError: The cache cannot be used.
+        """
+        if unused_for is not None and not isinstance(unused_for, dt.timedelta):
+            raise PolicyError(f"unused_for must be a timedelta, got {type(unused_for).__name__}")
+        cache, now = _cache(cache_dir), dt.datetime.now(dt.timezone.utc)
+
+        def is_due(one: ImageInfo) -> bool:
+            is_old = unused_for is not None and (one.last_used is None or now - one.last_used >= unused_for)
+            return everything or is_old or one.unusable is not None
+
+        due = tuple(one for one in Image.list(cache_dir=cache) if is_due(one))
+        native().Image.remove(cache, [one.digest for one in due])
+        return due
 
     @property
     def digest(self) -> str:
@@ -140,6 +260,11 @@ class Image:
     def python_version(self) -> str:
         """Version of the interpreter, such as `"3.11.7"`."""
         return str(self._native.python_version)
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """Versions of the distributions in it, by name."""
+        return dict(self._native.packages)
 
     @property
     def size_bytes(self) -> int:

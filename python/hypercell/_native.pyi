@@ -88,6 +88,33 @@ class Image:
             SandboxUnavailableError: This machine cannot start micro-VMs.
         """
 
+    @staticmethod
+    def from_cache(cache_dir: str, digest: str) -> Image:
+        """Loads an image from the cache by its digest, or the beginning of it.
+
+        Raises:
+            ImageError: None or more than one begins so, or the image cannot start here.
+        """
+
+    @staticmethod
+    def load(path: str, cache_dir: str, digest: str | None = None) -> Image:
+        """Brings a file that `save` wrote into the cache, and loads it.
+
+        Raises:
+            ImageError: The file cannot be read, is damaged, has another digest, or is of another machine or version.
+        """
+
+    def save(self, path: str) -> str:
+        """Writes the image to a file and returns the file's SHA-256."""
+
+    @staticmethod
+    def list_cache(cache_dir: str) -> list[dict[str, Any]]:
+        """Lists the images of a cache, by digest; keys are the attributes of `hypercell.ImageInfo`."""
+
+    @staticmethod
+    def remove(cache_dir: str, digests: list[str]) -> None:
+        """Removes images from a cache. Those that are not there are no error."""
+
     @property
     def digest(self) -> str:
         """SHA-256 of everything that decides what the guest does, as hexadecimal digits."""
@@ -95,6 +122,10 @@ class Image:
     @property
     def python_version(self) -> str:
         """Version of the interpreter, such as "3.11.7"."""
+
+    @property
+    def packages(self) -> list[tuple[str, str]]:
+        """Name and version of each distribution in it."""
 
     @property
     def size_bytes(self) -> int:

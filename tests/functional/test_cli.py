@@ -1,4 +1,4 @@
-"""The command line: `hypercell run`, `hypercell doctor` and `hypercell bench`."""
+"""The command line: `hypercell run`, `hypercell image`, `hypercell doctor` and `hypercell bench`."""
 
 import json
 import shutil
@@ -133,3 +133,31 @@ def test_run_mounts_what_is_named_and_leaves_the_files_of_output(cli, tmp_path):
     denied = cli("run", "-c", "open('/in/a.txt', 'w')", "--mount", f"{tmp_path / 'in'}:/in")
     assert denied.returncode == 1
     assert denied.stderr.splitlines()[-1] == "OSError: [Errno 30] Read-only file system: '/in/a.txt'"
+
+
+def test_image_commands_build_show_export_import_and_prune(monkeypatch, cli, tmp_path):
+    monkeypatch.setenv("HYPERCELL_CACHE_DIR", str(tmp_path / "cache"))
+    built = cli("image", "build", "packaging", "--warm", "packaging.version")
+    assert built.returncode == 0, built.stderr
+    digest = built.stdout.strip()
+    listed = cli("image", "list").stdout.splitlines()
+    assert listed[0].startswith(f"{digest[:12]}  python ")
+    assert listed[0].endswith("  packaging")
+    assert listed[1].startswith("1 images, ")
+    shown = cli("image", "show", digest[:6]).stdout
+    assert digest in shown
+    assert "packages        packaging==" in shown
+    file = tmp_path / "file"
+    exported = cli("image", "export", digest[:12], str(file)).stdout.strip()
+
+    monkeypatch.setenv("HYPERCELL_CACHE_DIR", str(tmp_path / "other"))
+    assert cli("image", "import", str(file), "--digest", exported).stdout.strip() == exported
+    ran = cli("run", "--image", exported[:12], "-c", "import packaging.version as v\nstr(v.Version('1.0'))")
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("'1.0'\n", "", 0)
+    refused = cli("image", "import", str(file), "--digest", "0" * 64)
+    assert refused.returncode == 3
+    assert f"has SHA-256 {exported}, not {'0' * 64}" in refused.stderr
+    assert cli("image", "prune", "--unused-for", "1").stdout == "0 images removed, 0 MiB\n"
+    assert cli("image", "prune", "--all").stdout.startswith(exported[:12])
+    assert cli("image", "list").stdout == "0 images, 0 MiB\n"
+    assert cli("image", "show", exported).returncode == 3

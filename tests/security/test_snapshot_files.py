@@ -14,6 +14,7 @@ import pytest
 
 import hypercell
 from hypercell import Limits, Sandbox, Snapshot, SnapshotError
+from sealed_files import Members
 
 pytestmark = pytest.mark.usefixtures("hypercell_with_image")
 
@@ -30,67 +31,6 @@ BRIEF = Limits(wall_time_s=2)
 
 def approve(what: str) -> bool:
     return False
-
-
-class Members(dict):
-    """The members of a snapshot file, by name, with what it takes to change them."""
-
-    @classmethod
-    def of(cls, path):
-        with tarfile.open(path) as tar:
-            return cls((member.name, tar.extractfile(member).read()) for member in tar)
-
-    @property
-    def manifest(self):
-        return json.loads(self["manifest.json"])
-
-    def blob(self, digest):
-        return f"vm/blobs/sha256/{digest.removeprefix('sha256:')}"
-
-    def put(self, old_digest, data):
-        """Replaces a blob and returns the new one's digest and size, as a descriptor has them."""
-        del self[self.blob(old_digest)]
-        digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        self[self.blob(digest)] = data
-        return {"digest": digest, "size": len(data)}
-
-    def change_vm(self, config=None, layer=None):
-        """Changes the VM's configuration, or its memory (layer 0) or transport (layer 1), and all that names it."""
-        index = json.loads(self["vm/index.json"])
-        digest = index["manifests"][0]["digest"]
-        manifest = json.loads(self[self.blob(digest)])
-        if config is not None:
-            old = manifest["config"]["digest"]
-            changed = json.dumps(config(json.loads(self[self.blob(old)]))).encode()
-            manifest["config"].update(self.put(old, changed))
-        if layer is not None:
-            number, change = layer
-            old = manifest["layers"][number]["digest"]
-            changed = change(bytearray(self[self.blob(old)]))
-            manifest["layers"][number].update(self.put(old, bytes(changed)))
-        index["manifests"][0].update(self.put(digest, json.dumps(manifest).encode()))
-        self["vm/index.json"] = json.dumps(index).encode()
-
-    def write(self, path, manifest=None, seal=None):
-        """Writes a file whose digests are right, whatever is in it."""
-        contents = self.manifest if manifest is None else manifest
-        contents["files"] = [
-            {"path": name, "len_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            for name, data in self.items()
-            if name.startswith("vm/")
-        ]
-        self["manifest.json"] = json.dumps(contents).encode()
-        self["manifest.sha256"] = (seal or hashlib.sha256(self["manifest.json"]).hexdigest()).encode()
-        with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
-            for name in [
-                "manifest.sha256",
-                "manifest.json",
-                *(name for name in self if name.startswith("vm/")),
-            ]:
-                info = tarfile.TarInfo(name)
-                info.size = len(self[name])
-                tar.addfile(info, io.BytesIO(self[name]))
-        return path
 
 
 @pytest.fixture(scope="module")

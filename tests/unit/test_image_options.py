@@ -18,6 +18,7 @@ class Opened:
         self.Image = self
         self.notices = list(notices)
         self.options = []
+        self.packages = []
         self.memory_bytes = hypercell.Limits().memory_bytes
 
     def open(self, **options):

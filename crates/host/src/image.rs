@@ -19,12 +19,14 @@
 mod build;
 mod bytecode;
 mod cache;
+mod catalog;
 mod collect;
 mod cpu;
 mod digest;
 mod discover;
 mod elf;
 mod error;
+mod export;
 mod fingerprint;
 mod first_start;
 mod libraries;
@@ -39,7 +41,8 @@ mod warm;
 
 pub(crate) use build::scratch_bytes;
 pub use cache::Metadata;
-pub(crate) use cpu::features as cpu_features;
+pub use catalog::Listed;
+pub(crate) use cpu::{difference as difference_of_processors, features as cpu_features};
 pub use discover::Interpreter;
 pub use error::ImageError;
 
@@ -217,7 +220,10 @@ fn load(cache: &Cache, digest: &str, notices: &mut Vec<String>) -> Option<Image>
         Lookup::Absent => return None,
         Lookup::Damaged(detail) => Err(detail),
         Lookup::Found(entry) => match VmSnapshot::load(&entry.snapshot_dir()) {
-            Ok(snapshot) => Ok(Image { entry: *entry, snapshot, notices: notices.clone() }),
+            Ok(snapshot) => {
+                cache.touch(&entry);
+                Ok(Image { entry: *entry, snapshot, notices: notices.clone() })
+            }
             Err(error) => Err(error.to_string()),
         },
     };
@@ -279,6 +285,8 @@ impl Plan<'_> {
                 .collect(),
             archive_bytes: u64::try_from(archive.len()).unwrap_or(u64::MAX),
             memory_bytes,
+            cpu: cpu::features(),
+            engine: build::engine_settings(scratch_bytes),
             files: Vec::new(),
         };
         let entry = cache.publish(lock, &entry_dir, metadata)?;

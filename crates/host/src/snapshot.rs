@@ -30,8 +30,6 @@ use crate::vm::{Vm, VmSnapshot};
 
 /// Version of [`Manifest`], to tell a reader why it cannot be read.
 const FORMAT: u32 = 1;
-/// Features listed to who has another processor.
-const MAX_LISTED_FEATURES: usize = 8;
 
 /// The state of a sandbox at rest.
 #[derive(Debug)]
@@ -220,7 +218,9 @@ impl Manifest {
         }
         let cpu = image::cpu_features();
         if self.cpu != cpu {
-            return Err(SnapshotError::OtherProcessor { detail: difference_of_processors(&self.cpu, &cpu) });
+            return Err(SnapshotError::OtherProcessor {
+                detail: image::difference_of_processors(&self.cpu, &cpu),
+            });
         }
         let damaged = |detail: String| SnapshotError::Damaged { detail };
         self.limits.check().map_err(|error| damaged(error.to_string()))?;
@@ -305,18 +305,6 @@ fn mounts_of(options: &SandboxOptions) -> Vec<String> {
         format!("{} {}", mount.guest.display(), if mount.is_writable { "rw" } else { "ro" })
     };
     options.mounts.iter().map(text).collect()
-}
-
-/// Says what one processor has and the other has not.
-fn difference_of_processors(then: &str, now: &str) -> String {
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>();
-    let (then, now) = (words(then), words(now));
-    let list = |words: Vec<&String>| {
-        let text = words.iter().take(MAX_LISTED_FEATURES).map(|word| word.as_str()).collect::<Vec<_>>();
-        if text.is_empty() { "nothing".to_owned() } else { text.join(" ") }
-    };
-    let (lost, new) = (list(then.difference(&now).collect()), list(now.difference(&then).collect()));
-    format!("that one has {lost} which this one has not, and this one {new}")
 }
 
 /// What guests start from.

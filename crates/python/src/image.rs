@@ -7,10 +7,12 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use hypercell_host::Error;
-use hypercell_host::image::{ImageError, ImageOptions};
+use hypercell_host::image::{ImageError, ImageOptions, Listed, Progress};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::error;
 
@@ -21,6 +23,10 @@ pub(crate) struct Image {
 }
 
 impl Image {
+    fn new(image: hypercell_host::Image) -> Self {
+        Self { image: Arc::new(image) }
+    }
+
     pub(crate) fn share(&self) -> Arc<hypercell_host::Image> {
         self.image.clone()
     }
@@ -44,32 +50,53 @@ impl Image {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let options = ImageOptions { python, guest_dir, cache_dir, packages, warm, memory_bytes };
-        let raised = Mutex::new(None);
-        let opened = py.detach(|| -> Result<_, Error> {
+        let opened = reporting(py, progress.as_ref(), |report| {
             hypercell_host::ensure_available()?;
-            let report = |stage: &str, fraction: f64| {
-                let told = Python::attach(|py| {
-                    py.check_signals()?;
-                    progress.as_ref().map_or(Ok(()), |hook| hook.call1(py, (stage, fraction)).map(drop))
-                });
-                match told {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(error) => {
-                        *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                        ControlFlow::Break(())
-                    }
-                }
-            };
-            Ok(hypercell_host::Image::open(&options, &report)?)
+            Ok(hypercell_host::Image::open(&options, report)?)
         });
-        match opened {
-            Ok(image) => Ok(Self { image: Arc::new(image) }),
-            Err(Error::Image(ImageError::Cancelled)) => {
-                let raised = raised.into_inner().unwrap_or_else(PoisonError::into_inner);
-                Err(raised.unwrap_or_else(|| error::raise(py, ImageError::Cancelled.into())))
-            }
-            Err(failed) => Err(error::raise(py, failed)),
-        }
+        opened.map(Self::new)
+    }
+
+    /// Loads an image from the cache by its digest, or the beginning of it.
+    #[staticmethod]
+    fn from_cache(py: Python<'_>, cache_dir: PathBuf, digest: &str) -> PyResult<Self> {
+        let loaded = py.detach(|| -> Result<_, Error> {
+            hypercell_host::ensure_available()?;
+            Ok(hypercell_host::Image::from_cache(&cache_dir, digest)?)
+        });
+        loaded.map(Self::new).map_err(|failed| error::raise(py, failed))
+    }
+
+    /// Brings a file that `save` wrote into the cache, and loads it.
+    #[staticmethod]
+    #[pyo3(signature = (path, cache_dir, digest=None))]
+    fn load(py: Python<'_>, path: PathBuf, cache_dir: PathBuf, digest: Option<&str>) -> PyResult<Self> {
+        let loaded = reporting(py, None, |report| {
+            hypercell_host::ensure_available()?;
+            Ok(hypercell_host::Image::load(&path, digest, &cache_dir, report)?)
+        });
+        loaded.map(Self::new)
+    }
+
+    /// Writes the image to a file and returns the file's SHA-256.
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<String> {
+        py.detach(|| self.image.save(&path)).map_err(|failed| error::raise(py, failed.into()))
+    }
+
+    /// Lists the images of a cache, each as a dictionary.
+    #[staticmethod]
+    fn list_cache<'py>(py: Python<'py>, cache_dir: PathBuf) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let listed = py.detach(|| hypercell_host::Image::list(&cache_dir));
+        let listed = listed.map_err(|failed| error::raise(py, failed.into()))?;
+        listed.into_iter().map(|one| shown(py, one)).collect()
+    }
+
+    /// Removes images from a cache.
+    #[staticmethod]
+    fn remove(py: Python<'_>, cache_dir: PathBuf, digests: Vec<String>) -> PyResult<()> {
+        reporting(py, None, |report| {
+            Ok(hypercell_host::Image::remove(&cache_dir, &digests, &|| report("", 0.0))?)
+        })
     }
 
     /// SHA-256 of everything that decides what the guest does, as hexadecimal digits.
@@ -82,6 +109,12 @@ impl Image {
     #[getter]
     fn python_version(&self) -> &str {
         self.image.python_version()
+    }
+
+    /// Name and version of each distribution in it.
+    #[getter]
+    fn packages(&self) -> Vec<(String, String)> {
+        self.image.metadata().packages.clone()
     }
 
     /// Bytes on disk.
@@ -112,4 +145,54 @@ impl Image {
         let digest = self.image.digest().get(..12).unwrap_or_default();
         format!("<hypercell._native.Image python={} digest={digest}>", self.image.python_version())
     }
+}
+
+/// Does long work without the interpreter lock. It hears of Ctrl-C, and what `progress` raises, between its stages.
+fn reporting<T: Send>(
+    py: Python<'_>,
+    progress: Option<&Py<PyAny>>,
+    work: impl FnOnce(&Progress<'_>) -> Result<T, Error> + Send,
+) -> PyResult<T> {
+    let raised = Mutex::new(None);
+    let done = py.detach(|| {
+        work(&|stage, fraction| {
+            let told = Python::attach(|py| {
+                py.check_signals()?;
+                progress.map_or(Ok(()), |hook| hook.call1(py, (stage, fraction)).map(drop))
+            });
+            match told {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })
+    });
+    done.map_err(|failed| match failed {
+        Error::Image(ImageError::Cancelled) => {
+            let raised = raised.into_inner().unwrap_or_else(PoisonError::into_inner);
+            raised.unwrap_or_else(|| error::raise(py, ImageError::Cancelled.into()))
+        }
+        failed => error::raise(py, failed),
+    })
+}
+
+fn shown<'py>(py: Python<'py>, listed: Listed) -> PyResult<Bound<'py, PyDict>> {
+    let size_bytes = listed.metadata.size_bytes();
+    let Listed { digest, metadata, path, last_used, unusable } = listed;
+    let last_used = last_used.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let dict = PyDict::new(py);
+    dict.set_item("digest", digest)?;
+    dict.set_item("python_version", metadata.python_version)?;
+    dict.set_item("packages", metadata.packages)?;
+    dict.set_item("warm", metadata.warm)?;
+    dict.set_item("warm_failed", metadata.warm_failed)?;
+    dict.set_item("size_bytes", size_bytes)?;
+    dict.set_item("memory_bytes", metadata.memory_bytes)?;
+    dict.set_item("hypercell_version", metadata.hypercell)?;
+    dict.set_item("path", path.to_string_lossy())?;
+    dict.set_item("last_used_s", last_used.map(|time| time.as_secs_f64()))?;
+    dict.set_item("unusable", unusable)?;
+    Ok(dict)
 }

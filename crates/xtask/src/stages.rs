@@ -13,7 +13,8 @@ use crate::shell::{Outcome, cargo, root, run, target};
 use crate::{docs, layers, ring0};
 
 /// Exact, because formatters and checkers differ between releases.
-const LINT_TOOLS: &[&str] = &["mypy==2.4.1", "ruff==0.17.5", "pydantic>=2.7", "hypothesis>=6.100"];
+const LINT_TOOLS: &[&str] =
+    &["mypy==2.4.1", "ruff==0.17.5", "pydantic>=2.7", "hypothesis>=6.100", "packaging>=23"];
 /// Its stub is compared with the installed module, by the mypy that `lint` uses.
 const STUB_TOOLS: &str = LINT_TOOLS[0];
 /// Crates whose tests are ordinary programs. `hypercell-python` is tested through the wheel.

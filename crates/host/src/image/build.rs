@@ -44,6 +44,8 @@ pub(crate) fn scratch_bytes(memory_bytes: u64) -> Option<usize> {
     MEMORY_CLASSES.into_iter().find(|(limit, _)| *limit == memory_bytes).map(|(_, scratch)| scratch)
 }
 
+/// Version of an entry's files and metadata: another one is another image, and not a damaged one.
+const FORMAT: u32 = 2;
 /// What programs that do more do, for the pages that are copied when one of them comes along.
 const WORKLOAD: &str = include_str!("workload.py");
 /// Most pages in each of the kernel's two lists.
@@ -70,7 +72,7 @@ pub(crate) struct Started {
 /// Returns what decides a snapshot besides files and processor, as text for digests.
 pub(crate) fn engine_settings(scratch_bytes: usize) -> String {
     let workload = hex::encode(&Sha256::digest([WARM_UP_CODE, COMMON_CODE, WORKLOAD].concat()));
-    format!("abi {} scratch {scratch_bytes} workload {workload}", hypercell_abi::ABI_VERSION)
+    format!("format {FORMAT} abi {} scratch {scratch_bytes} workload {workload}", hypercell_abi::ABI_VERSION)
 }
 
 /// Boots, warms, tries and captures an image.

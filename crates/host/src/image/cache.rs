@@ -23,18 +23,19 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::error::ImageError;
+use super::fingerprint::Fingerprint;
 use crate::hex;
 use crate::members::{self, Member};
 
 const METADATA_FILE: &str = "image.json";
-const SNAPSHOT_DIR: &str = "snapshot";
+pub(super) const SNAPSHOT_DIR: &str = "snapshot";
 const TEMPORARY_PREFIX: &str = ".tmp-";
 /// Nobody but the owner.
 const DIR_MODE: u32 = 0o700;
@@ -67,6 +68,10 @@ pub struct Metadata {
     pub archive_bytes: u64,
     /// Largest memory limit that the image serves.
     pub memory_bytes: u64,
+    /// What the processor can do that it was started on, see `cpu`.
+    pub cpu: String,
+    /// Memory layout and other constants of the engine, as text.
+    pub(super) engine: String,
     /// Every other file of the entry.
     pub(super) files: Vec<Member>,
 }
@@ -165,6 +170,56 @@ impl Cache {
     /// Makes the directory of key files.
     pub(crate) fn make_key_dir(&self) -> io::Result<()> {
         make_dir(&self.root.join("keys"))
+    }
+
+    /// Looks at every entry, in the order of their digests.
+    pub(crate) fn entries(&self) -> Vec<(String, Lookup)> {
+        let Ok(found) = fs::read_dir(self.images()) else { return Vec::new() };
+        let names = found.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut digests: Vec<String> = names.filter(|name| hex::is_sha256(name)).collect();
+        digests.sort();
+        digests
+            .into_iter()
+            .map(|digest| {
+                let found = self.look_up(&digest);
+                (digest, found)
+            })
+            .collect()
+    }
+
+    /// Notes that an entry is used now. A cache that cannot be written stays as it is.
+    pub(crate) fn touch(&self, entry: &Entry) {
+        let _ =
+            File::open(entry.dir.join(METADATA_FILE)).and_then(|file| file.set_modified(SystemTime::now()));
+    }
+
+    /// Returns when an entry was last used.
+    pub(crate) fn last_used(&self, digest: &str) -> Option<SystemTime> {
+        fs::metadata(self.images().join(digest).join(METADATA_FILE)).ok()?.modified().ok()
+    }
+
+    /// Removes an entry, and what leads to it. Processes that have it open keep their mappings of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Cache`] where it cannot be removed.
+    pub(crate) fn remove(&self, lock: &BuildLock, digest: &str) -> Result<(), ImageError> {
+        let dir = self.images().join(digest);
+        let refuse = |error: io::Error| ImageError::Cache { path: dir.clone(), detail: error.to_string() };
+        let old = self.staging(lock)?;
+        fs::rename(&dir, old.path().join("removed")).map_err(refuse)?;
+        for key in fs::read_dir(self.root.join("keys")).into_iter().flatten().flatten() {
+            if Fingerprint::names(&key.path(), digest) {
+                // One that leads nowhere costs space only.
+                let _ = fs::remove_file(key.path());
+            }
+        }
+        old.close().map_err(refuse)
+    }
+
+    /// Returns the directory of an entry.
+    pub(crate) fn entry_dir(&self, digest: &str) -> PathBuf {
+        self.images().join(digest)
     }
 
     fn images(&self) -> PathBuf {

@@ -8,11 +8,14 @@
 //!
 //! Before: `digest`, `fingerprint`. After: /proc/cpuinfo.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 
 /// The first processor's block is 1.5 to 4 KiB; a machine with many processors has megabytes of them.
 const READ_BYTES: u64 = 8 << 10;
+/// Features listed to who has another processor.
+const MAX_LISTED_FEATURES: usize = 8;
 const KEYS: [&str; 5] = ["vendor_id", "cpu family", "model", "stepping", "flags"];
 
 /// Returns maker, model and feature flags of the first processor; empty where the system does not tell.
@@ -23,6 +26,18 @@ pub(crate) fn features() -> String {
         let _ = file.take(READ_BYTES).read_to_end(&mut bytes);
     }
     features_of(&String::from_utf8_lossy(&bytes))
+}
+
+/// Says what one processor has and the other has not.
+pub(crate) fn difference(then: &str, now: &str) -> String {
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>();
+    let (then, now) = (words(then), words(now));
+    let list = |words: Vec<&String>| {
+        let text = words.iter().take(MAX_LISTED_FEATURES).map(|word| word.as_str()).collect::<Vec<_>>();
+        if text.is_empty() { "nothing".to_owned() } else { text.join(" ") }
+    };
+    let (lost, new) = (list(then.difference(&now).collect()), list(now.difference(&then).collect()));
+    format!("that one has {lost} which this one has not, and this one {new}")
 }
 
 fn features_of(cpuinfo: &str) -> String {

@@ -99,6 +99,32 @@ pub enum ImageError {
         /// Why not.
         detail: String,
     },
+    /// No image of the cache has this digest, or more than one begins so.
+    #[error("no image to take for {digest:?} in the cache {}: {detail}", path.display())]
+    Unknown {
+        /// What was asked for.
+        digest: String,
+        /// The cache directory.
+        path: PathBuf,
+        /// How many there are, and what else is wrong.
+        detail: String,
+    },
+    /// The image is of another version, or another kind of processor.
+    #[error("the image {digest} cannot start here: {detail}")]
+    Foreign {
+        /// Which image.
+        digest: String,
+        /// What differs.
+        detail: String,
+    },
+    /// The file of an exported image cannot be written or used.
+    #[error("cannot use {} as the file of an image: {detail}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        detail: String,
+    },
     /// There is no hypervisor to start the image in, or it failed. The image is not at fault.
     #[error("the image cannot be started: {0}")]
     Vm(VmError),

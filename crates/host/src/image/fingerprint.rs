@@ -99,6 +99,12 @@ impl Fingerprint {
         (is_same && !fingerprint.stamps.is_empty()).then_some(fingerprint.digest)
     }
 
+    /// Whether a key file leads to an image.
+    pub(crate) fn names(file: &Path, digest: &str) -> bool {
+        let read = fs::read(file).ok().and_then(|bytes| serde_json::from_slice::<Fingerprint>(&bytes).ok());
+        read.is_some_and(|fingerprint| fingerprint.digest == digest)
+    }
+
     /// Writes the key file, by way of a temporary one.
     pub(crate) fn save(mut self, digest: &str, file: &Path) -> io::Result<()> {
         digest.clone_into(&mut self.digest);
