@@ -28,8 +28,9 @@ from ._limits import Limits
 from ._mounts import Mounts, check_output_dir, collect_mounts
 from ._pool import Pool
 from ._result import PendingCall, RunResult
-from ._sandbox import CALLER_LEFT, GRACE_S, TIME_IS_OVER, Sandbox
+from ._sandbox import GRACE_S, Sandbox
 from ._snapshot import Snapshot
+from ._stops import CALLER_LEFT, TIME_IS_OVER
 from ._stream import RunStream
 from ._tools import Tool, Tools, collect_tools
 

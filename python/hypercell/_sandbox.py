@@ -51,6 +51,7 @@ from ._mounts import Mounts
 from ._pool import Pool, default_pool
 from ._result import PendingCall, RunResult, result_of
 from ._snapshot import Snapshot
+from ._stops import CALLER_LEFT, CANCELLED, CLOSED, EXITING, TIME_IS_OVER, error_of
 from ._tools import ArgumentError, Tool, Tools, collect_tools
 from ._worker import Home, Job, Worker
 
@@ -63,12 +64,6 @@ _REPEAT_S = 0.02
 _LOOK_S = 0.2
 # How long `close` waits for an idle worker to end.
 _JOIN_S = 0.2
-
-TIME_IS_OVER = "the wall time is over"
-_CANCELLED = "cancelled by the caller"
-_CLOSED = "the sandbox was closed"
-CALLER_LEFT = "the caller was interrupted"
-_EXITING = "the process ends"
 
 
 class Sandbox:
@@ -405,12 +400,12 @@ class Sandbox:
         Returns:
             Whether there was one. One that ends at this moment may still return its result.
         """
-        return self._stop(_CANCELLED)
+        return self._stop(CANCELLED)
 
     def close(self) -> None:
         """Ends the sandbox and any run in it, which then raises `SandboxClosedError`. May be called again."""
         was_closed, self._closed = self._closed, True
-        was_running = self._stop(_CLOSED)
+        was_running = self._stop(CLOSED)
         self._paused_at = None
         self._native.close()
         if self._own_pool is not None:
@@ -562,7 +557,7 @@ class Sandbox:
                 self._lose(result.error.message)
             return result
         if error is None or (job.stop_reason is not None and isinstance(error, RunCancelledError)):
-            error = self._stopped(job, used_s)
+            error = error_of(job.stop_reason, used_s, self._limits.wall_time_s)
         if isinstance(error, TimeLimitError) and job.blamed_tool is not None:
             error.tool = job.blamed_tool
             error.args = (f"{error}: tool {job.blamed_tool!r} had not returned",)
@@ -575,21 +570,6 @@ class Sandbox:
         finally:
             # A traceback that refers to itself would keep this sandbox alive.
             del error
-
-    def _stopped(self, job: Job, used_s: float) -> HypercellError:
-        """Returns the error of a job that this side stopped."""
-        if job.stop_reason == _CLOSED:
-            return SandboxClosedError("the sandbox was closed while it ran something")
-        if job.stop_reason != TIME_IS_OVER:
-            return RunCancelledError(f"the run was cancelled: {job.stop_reason}")
-        maximum = self._limits.wall_time_s or 0.0
-        return TimeLimitError(
-            f"the run took {used_s:.3f} s, which exceeds wall_time_s, which is {maximum:g} s",
-            limit="wall_time_s",
-            used=used_s,
-            maximum=maximum,
-            unit="s",
-        )
 
     def _partial(self) -> RunResult | None:
         left_behind, self._left_behind = self._left_behind, None
@@ -632,8 +612,8 @@ class Sandbox:
         job = self._job
         until = time.monotonic() + _STOP_S
         while job is not None and not job.is_done and time.monotonic() < until:
-            job.stop(_EXITING)
-            self._native.interrupt(_EXITING)
+            job.stop(EXITING)
+            self._native.interrupt(EXITING)
             if job.abandon():
                 break
             time.sleep(_REPEAT_S)
