@@ -38,7 +38,7 @@ from ._errors import (
     ToolLimitError,
     ValueNotSendableError,
 )
-from ._hooks import ToolRequest
+from ._hooks import FileRequest, HttpRequest, ToolRequest
 from ._image import Image
 from ._limits import Limits
 from ._mounts import Mount
@@ -59,9 +59,11 @@ __all__ = [
     "Domain",
     "File",
     "FileLimitError",
+    "FileRequest",
     "GuestCodeError",
     "GuestCrashError",
     "GuestError",
+    "HttpRequest",
     "HypercellError",
     "Image",
     "ImageError",

@@ -44,7 +44,7 @@ from ._errors import (
     TimeLimitError,
     ValueNotSendableError,
 )
-from ._hooks import BeforeToolCall, Hooks
+from ._hooks import BeforeFileOpen, BeforeHttpRequest, BeforeToolCall, Hooks
 from ._image import Image, default_image, native
 from ._limits import Limits
 from ._mounts import Mounts
@@ -95,6 +95,11 @@ class Sandbox:
             snapshots. `audit_to_file` and `audit_to_logging` make functions for it.
         before_tool_call: Called with a `ToolRequest` before each tool call, on a thread of the sandbox. It returns None
             to go on, or other arguments as a dict, or raises `DeniedError`. What else it raises ends the run.
+        before_http_request: Called with an `HttpRequest` before each request that `domains` allow is sent, and at each
+            redirect, in the same way. It may return another request, which `domains` must allow too.
+        before_file_open: Called with a `FileRequest` before each file of `mounts` is opened, in the same way. It may
+            return one with another path, which `mounts` must allow too. Files of the guest itself, as in `/tmp` and
+            `/output`, and what is no opening (names, sizes, renaming, removing) are not asked about.
         mounts: Directories of the host that submitted code may use: a path, which is the same in the guest, a pair of
             host and guest path, or a `Mount`. Read-only unless that says otherwise.
         output_dir: Directory that gets the files of `/output`, in place of those of the same names; without it they are
@@ -119,10 +124,13 @@ class Sandbox:
         pause_on: Iterable[str] = (),
         on_audit: OnAudit | None = None,
         before_tool_call: BeforeToolCall | None = None,
+        before_http_request: BeforeHttpRequest | None = None,
+        before_file_open: BeforeFileOpen | None = None,
         mounts: Mounts = (),
         output_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        check_options(limits, image, keep_state, prepared, pool, on_audit, before_tool_call)
+        check_options(limits, image, keep_state, prepared, pool)
+        hooks = Hooks(on_audit, before_tool_call, before_http_request, before_file_open)
         limits = limits if limits is not None else Limits()
         needed = limits.memory_bytes
         if pool is not None:
@@ -140,7 +148,7 @@ class Sandbox:
             image,
             collect_tools(tools),
             granted(domains, mounts, output_dir),
-            Hooks(on_audit, before_tool_call),
+            hooks,
             limits,
             keep_state,
             prepared,
@@ -162,6 +170,8 @@ class Sandbox:
         pause_on: Iterable[str] | None = None,
         on_audit: OnAudit | None = None,
         before_tool_call: BeforeToolCall | None = None,
+        before_http_request: BeforeHttpRequest | None = None,
+        before_file_open: BeforeFileOpen | None = None,
         mounts: Mounts = (),
         output_dir: str | os.PathLike[str] | None = None,
     ) -> Sandbox:
@@ -182,6 +192,8 @@ class Sandbox:
             pause_on: As for `Sandbox`; as the snapshot was taken with unless given.
             on_audit: As for `Sandbox`.
             before_tool_call: As for `Sandbox`.
+            before_http_request: As for `Sandbox`.
+            before_file_open: As for `Sandbox`.
             mounts: As for `Sandbox`. In the middle of a run, at the same places. Files that were open are not any more.
             output_dir: As for `Sandbox`.
 
@@ -193,7 +205,8 @@ class Sandbox:
         pending = snapshot.pending
         if keep_state is None:
             keep_state = pending is not None and snapshot.keep_state
-        check_options(limits, None, keep_state, prepared, pool, on_audit, before_tool_call)
+        check_options(limits, None, keep_state, prepared, pool)
+        hooks = Hooks(on_audit, before_tool_call, before_http_request, before_file_open)
         box = cls.__new__(cls)
         given = collect_tools(tools)
         if pause_on is None:
@@ -202,7 +215,7 @@ class Sandbox:
             snapshot,
             given,
             granted(domains, mounts, output_dir),
-            Hooks(on_audit, before_tool_call),
+            hooks,
             limits if limits is not None else snapshot.limits,
             keep_state,
             0 if pending is not None else prepared,
