@@ -576,7 +576,8 @@ class Sandbox:
             error.args = (f"{error}: tool {job.blamed_tool!r} had not returned",)
         if isinstance(error, (LimitError, OutputDirError, GuestCrashError, RunCancelledError, ProtocolError)):
             error.result = self._partial()
-        if not isinstance(error, (PolicyError, SandboxBusyError, ValueNotSendableError)):
+        # These say that nothing ran, unless a function of the caller raised them in the middle of the run.
+        if job.had_tool or not isinstance(error, (PolicyError, SandboxBusyError, ValueNotSendableError)):
             self._lose(str(error))
         try:
             raise error

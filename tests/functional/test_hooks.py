@@ -540,6 +540,29 @@ def test_hook_cannot_run_something_in_its_own_sandbox(make_sandbox, data):
         box.run("open('/input/a.txt')")
 
 
+@pytest.mark.parametrize("error", [hypercell.PolicyError, hypercell.SandboxBusyError, KeyError])
+def test_state_that_a_failing_hook_loses_is_said_to_be_lost(make_sandbox, data, error):
+    def fail(_):
+        raise error("mine")
+
+    def add(a: int) -> int:
+        """Adds one."""
+        return a + 1
+
+    files = {"mounts": [(data, "/input")], "before_file_open": fail}
+    for options, code, on_output in [
+        (files, "open('/input/a.txt')", None),
+        ({"tools": [add], "before_tool_call": fail}, "add(1)", None),
+        ({}, "print(1)", fail),
+    ]:
+        box = make_sandbox(keep_state=True, **options)
+        box.run("x = 1").raise_for_error()
+        with pytest.raises(error, match="mine"):
+            box.run(code, on_output=on_output)
+        with pytest.raises(hypercell.SandboxPoisonedError, match="mine"):
+            box.run("x")
+
+
 def test_hooks_have_the_context_of_the_caller(make_sandbox, data):
     user = contextvars.ContextVar("user", default="nobody")
     seen = []
