@@ -38,7 +38,7 @@ from ._errors import (
     ToolLimitError,
     ValueNotSendableError,
 )
-from ._hooks import ToolRequest
+from ._hooks import FileRequest, HttpRequest, ToolRequest
 from ._image import Image
 from ._image_info import ImageInfo
 from ._limits import Limits
@@ -60,9 +60,11 @@ __all__ = [
     "Domain",
     "File",
     "FileLimitError",
+    "FileRequest",
     "GuestCodeError",
     "GuestCrashError",
     "GuestError",
+    "HttpRequest",
     "HypercellError",
     "Image",
     "ImageError",

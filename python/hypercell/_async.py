@@ -22,14 +22,15 @@ from ._checks import NOT_GIVEN, check_on_output, check_options, checked_inputs, 
 from ._domains import Domains, collect_domains
 from ._drive import OnOutput
 from ._errors import PolicyError, SandboxBusyError, SandboxClosedError
-from ._hooks import BeforeToolCall
+from ._hooks import BeforeFileOpen, BeforeHttpRequest, BeforeToolCall, check_hooks
 from ._image import Image
 from ._limits import Limits
 from ._mounts import Mounts, check_output_dir, collect_mounts
 from ._pool import Pool
 from ._result import PendingCall, RunResult
-from ._sandbox import CALLER_LEFT, GRACE_S, TIME_IS_OVER, Sandbox
+from ._sandbox import GRACE_S, Sandbox
 from ._snapshot import Snapshot
+from ._stops import CALLER_LEFT, TIME_IS_OVER
 from ._stream import RunStream
 from ._tools import Tool, Tools, collect_tools
 
@@ -58,7 +59,8 @@ class AsyncSandbox:
         image: The interpreter to run; this one, without packages, unless given.
         keep_state: Whether globals stay from run to run, until `reset()`.
         prepared, pool, pause_on: As for `Sandbox`.
-        on_audit, before_tool_call: As for `Sandbox`; called on a thread of the sandbox.
+        on_audit, before_tool_call, before_http_request, before_file_open: As for `Sandbox`; called on a thread of the
+            sandbox.
         mounts, output_dir: As for `Sandbox`. Directories are opened by the first run or `async with`.
 
     Raises:
@@ -78,10 +80,18 @@ class AsyncSandbox:
         pause_on: Iterable[str] = (),
         on_audit: OnAudit | None = None,
         before_tool_call: BeforeToolCall | None = None,
+        before_http_request: BeforeHttpRequest | None = None,
+        before_file_open: BeforeFileOpen | None = None,
         mounts: Mounts = (),
         output_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        check_options(limits, image, keep_state, prepared, pool, on_audit, before_tool_call)
+        check_options(limits, image, keep_state, prepared, pool)
+        check_hooks(
+            on_audit,
+            before_tool_call=before_tool_call,
+            before_http_request=before_http_request,
+            before_file_open=before_file_open,
+        )
         collected = collect_tools(tools)
         limits = limits if limits is not None else Limits()
         make = functools.partial(
@@ -94,10 +104,12 @@ class AsyncSandbox:
             prepared=prepared,
             pool=pool,
             pause_on=checked_pauses(pause_on, collected),
-            on_audit=on_audit,
             mounts=collect_mounts(mounts),
             output_dir=check_output_dir(output_dir),
+            on_audit=on_audit,
             before_tool_call=before_tool_call,
+            before_http_request=before_http_request,
+            before_file_open=before_file_open,
         )
         self._set_up(make, collected, limits, None)
 
@@ -115,6 +127,8 @@ class AsyncSandbox:
         pause_on: Iterable[str] | None = None,
         on_audit: OnAudit | None = None,
         before_tool_call: BeforeToolCall | None = None,
+        before_http_request: BeforeHttpRequest | None = None,
+        before_file_open: BeforeFileOpen | None = None,
         mounts: Mounts = (),
         output_dir: str | os.PathLike[str] | None = None,
     ) -> AsyncSandbox:
@@ -132,6 +146,8 @@ class AsyncSandbox:
             pause_on: Names of tools at whose calls a run pauses.
             on_audit: Called with an `AuditEvent` for each decision and each step.
             before_tool_call: Called with a `ToolRequest` before each tool call.
+            before_http_request: Called with an `HttpRequest` before each request of HTTP is sent.
+            before_file_open: Called with a `FileRequest` before each file of a mount is opened.
             mounts: Directories of the host that submitted code may use.
             output_dir: Directory that gets the files of `/output`.
 
@@ -140,7 +156,13 @@ class AsyncSandbox:
         """
         if not isinstance(snapshot, Snapshot):
             raise PolicyError(f"snapshot must be a Snapshot, got {type(snapshot).__name__}")
-        check_options(limits, None, bool(keep_state), prepared, pool, on_audit, before_tool_call)
+        check_options(limits, None, bool(keep_state), prepared, pool)
+        check_hooks(
+            on_audit,
+            before_tool_call=before_tool_call,
+            before_http_request=before_http_request,
+            before_file_open=before_file_open,
+        )
         collected = collect_tools(tools)
         limits = limits if limits is not None else snapshot.limits
         make = functools.partial(
@@ -157,6 +179,8 @@ class AsyncSandbox:
             output_dir=check_output_dir(output_dir),
             on_audit=on_audit,
             before_tool_call=before_tool_call,
+            before_http_request=before_http_request,
+            before_file_open=before_file_open,
         )
         box = cls.__new__(cls)
         box._set_up(make, collected, limits, snapshot)

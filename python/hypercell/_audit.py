@@ -42,10 +42,12 @@ AuditKind = Literal[
     "output_allowed",
     "http_allowed",
     "http_denied",
+    "http_rewritten",
     "http_answered",
     "http_failed",
     "file_allowed",
     "file_denied",
+    "file_rewritten",
     "artifact_allowed",
     "limit_reached",
     "unknown",
@@ -69,8 +71,12 @@ class AuditEvent:
     - `tool_answered`: `call`, `ok`, `answer_bytes`.
     - `output_allowed`: `stream`, `len_bytes`. `artifact_allowed`, a file of /output: `path`.
     - `http_allowed`: `request`, `method`, `url`, `rule`. `http_denied`: `request`, `method`, `url`, `reason`.
+    - `http_rewritten`: a hook put another request in place of the one that was allowed: `request`, and `method`, `url`,
+      `len_bytes` and `request_digest` of the new one. `http_allowed` or `http_denied` about it follows.
     - `http_answered`: `request`, `status`. `http_failed`: `request`, `kind`, `reason`.
     - `file_allowed`: `operation`, `mount`, `path`. `file_denied`: the same and `reason`; `mount` may be missing.
+    - `file_rewritten`: a hook put another file in place of the one that was allowed: `operation`, and `mount` and
+      `path` of the new one. `file_allowed` or `file_denied` about it follows.
     - `limit_reached`: `limit`, `used`, `maximum`, `unit`.
 
     Names, paths, methods and URLs are the submitted code's or a server's: quote them before you print them.
@@ -90,10 +96,12 @@ class AuditEvent:
         ok: Whether the tool returned; it raised otherwise.
         answer_bytes: Length of the encoded result, or of the error's text.
         stream: "stdout" or "stderr".
-        len_bytes: Length of the output.
+        len_bytes: Length of the output, or of the request: method, URL, headers and body.
         request: Which HTTP request of the run.
         method: The method of HTTP.
         url: The URL, without the fragment.
+        request_digest: SHA-256 of the request, as hexadecimal digits: of `METHOD URL`, CR LF, `name: value` and CR LF
+            for each header, CR LF, and the body.
         rule: The pattern of the domain that allowed it.
         status: The status of HTTP that a server answered with.
         kind: In which way a request failed, in one word.
@@ -125,6 +133,7 @@ class AuditEvent:
     request: int | None = None
     method: str | None = None
     url: str | None = None
+    request_digest: str | None = None
     rule: str | None = None
     status: int | None = None
     kind: str | None = None

@@ -5,7 +5,6 @@ Before: `_sandbox`, `_async`. After: nothing.
 
 from __future__ import annotations
 
-import inspect
 import keyword
 import os
 from collections.abc import Iterable, Mapping
@@ -31,8 +30,6 @@ def check_options(
     keep_state: object,
     prepared: object,
     pool: object,
-    on_audit: object,
-    before_tool_call: object,
 ) -> None:
     """Checks what a sandbox is made with.
 
@@ -45,12 +42,6 @@ def check_options(
         raise PolicyError(f"image must be an Image, got {type(image).__name__}")
     if not isinstance(keep_state, bool):
         raise PolicyError(f"keep_state must be bool, got {type(keep_state).__name__}")
-    if on_audit is not None and not callable(on_audit):
-        raise PolicyError(f"on_audit must be callable, got {type(on_audit).__name__}")
-    if before_tool_call is not None and not callable(before_tool_call):
-        raise PolicyError(f"before_tool_call must be callable, got {type(before_tool_call).__name__}")
-    if inspect.iscoroutinefunction(before_tool_call):
-        raise PolicyError("before_tool_call must be a sync function, got an async one")
     if pool is not None and not isinstance(pool, Pool):
         raise PolicyError(f"pool must be a Pool, got {type(pool).__name__}")
     if pool is not None and (prepared is not None or image not in (None, pool.image)):

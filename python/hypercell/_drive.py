@@ -6,6 +6,7 @@ Before: `_sandbox`, by way of `_worker`. After: the native module and `_calls`.
 from __future__ import annotations
 
 import codecs
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -53,7 +54,7 @@ def start(
     job: Job,
 ) -> Any:
     """Takes a run to its end or to its first pause; returns what the native module says of it."""
-    drive = _Drive(guest, Calls(job, tools, hooks), on_output, job)
+    drive = _Drive(guest, Calls(job, tools, hooks), hooks, on_output, job)
     return drive.end(lambda: guest.start(code, filename, inputs, drive))
 
 
@@ -67,19 +68,41 @@ def resume(
     job: Job,
 ) -> Any:
     """Answers the call of a paused run, and takes it to its end or to its next pause."""
-    drive = _Drive(guest, Calls(job, tools, hooks), on_output, job)
+    drive = _Drive(guest, Calls(job, tools, hooks), hooks, on_output, job)
     return drive.end(lambda: drive.resume(call, reply))
 
 
 class _Drive:
-    """The tools of a run and who hears of its output, as the native module calls them."""
+    """The tools of a run, its hooks and who hears of its output, as the native module calls them."""
 
-    def __init__(self, guest: Any, calls: Calls, on_output: OnOutput | None, job: Job) -> None:
-        self._guest, self._job, self._calls = guest, job, calls
+    def __init__(self, guest: Any, calls: Calls, hooks: Hooks, on_output: OnOutput | None, job: Job) -> None:
+        self._guest, self._job, self._calls, self._hooks = guest, job, calls, hooks
         self._on_output = on_output
         self._decoders: dict[str, codecs.IncrementalDecoder] = {}
         #: What hears of output, or None.
         self.output = None if on_output is None else self._hear
+
+    @property
+    def before_http(self) -> Callable[..., Any] | None:
+        """What is asked before a request of HTTP is sent, or None."""
+        hook = self._hooks.http
+        return None if hook is None else functools.partial(self._ask, "before_http_request", hook)
+
+    @property
+    def before_open(self) -> Callable[..., Any] | None:
+        """What is asked before a file of a mount is opened, or None."""
+        hook = self._hooks.open
+        return None if hook is None else functools.partial(self._ask, "before_file_open", hook)
+
+    def _ask(self, name: str, hook: Callable[..., Any], *seen: Any) -> Any:
+        if not self._job.enter_tool(name):
+            reason = self._job.stop_reason or _STOPPED
+            self._guest.interrupt(reason)
+            return reason
+        try:
+            return hook(*seen)
+        finally:
+            self._job.leave_tool()
 
     def end(self, go: Callable[[], Any]) -> Any:
         """Takes the run as far as it goes, and ends what is left of its tools."""

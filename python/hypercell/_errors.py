@@ -10,7 +10,7 @@ HypercellError
 ├── SandboxClosedError                  the sandbox was closed
 ├── SandboxBusyError                    the sandbox runs something already
 ├── SandboxPoisonedError                state that was to be kept is lost; call `reset()`
-├── DeniedError                         raise it in `before_tool_call`: the tool is not called
+├── DeniedError                         raise it in a hook, such as `before_tool_call`: what it sees is denied
 ├── LimitError                          the run passed a limit
 │   ├── TimeLimitError
 │   ├── MemoryLimitError
@@ -75,7 +75,10 @@ class SandboxUnavailableError(HypercellError):
 
 
 class DeniedError(HypercellError):
-    """Raised by a `before_tool_call` hook: the tool is not called; `ToolError` in the guest has this text."""
+    """Raised by a hook of the caller: the tool is not called, the request not sent, the file not opened.
+
+    The guest sees `ToolError` or `PermissionError` with this text; `PermissionError` without it for a file.
+    """
 
 
 class SandboxClosedError(HypercellError):

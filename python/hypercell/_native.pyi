@@ -150,6 +150,28 @@ class _Drive(Protocol):
     def output(self) -> Callable[[str, bytes], object] | None:
         """Takes "stdout" or "stderr" and bytes, which may end within a character; None if nobody listens."""
 
+    @property
+    def before_http(
+        self,
+    ) -> (
+        Callable[
+            [str, str, list[tuple[str, bytes]], bytes, int],
+            str | tuple[str, str, list[tuple[str, bytes]], bytes] | None,
+        ]
+        | None
+    ):
+        """Takes method, URL, headers and body of a request that a domain allows, and how many redirects came before.
+
+        Returns None to go on, a text why it is denied, or what to send instead. None if nobody wants to be asked.
+        """
+
+    @property
+    def before_open(self) -> Callable[[str, bool, bool, bool, bool], str | tuple[bytes] | None] | None:
+        """Takes the path of a file that may be opened, and whether it is read, written, made and emptied.
+
+        Returns None to go on, a text why it is denied, or another path. None if nobody wants to be asked.
+        """
+
     def answer(self, call: ToolCall) -> tuple[Any] | tuple[str, str] | None:
         """Runs a tool.
 

@@ -44,13 +44,14 @@ from ._errors import (
     TimeLimitError,
     ValueNotSendableError,
 )
-from ._hooks import BeforeToolCall, Hooks
+from ._hooks import BeforeFileOpen, BeforeHttpRequest, BeforeToolCall, Hooks
 from ._image import Image, default_image, native
 from ._limits import Limits
 from ._mounts import Mounts
 from ._pool import Pool, default_pool
 from ._result import PendingCall, RunResult, result_of
 from ._snapshot import Snapshot
+from ._stops import CALLER_LEFT, CANCELLED, CLOSED, EXITING, TIME_IS_OVER, error_of
 from ._tools import ArgumentError, Tool, Tools, collect_tools
 from ._worker import Home, Job, Worker
 
@@ -63,12 +64,6 @@ _REPEAT_S = 0.02
 _LOOK_S = 0.2
 # How long `close` waits for an idle worker to end.
 _JOIN_S = 0.2
-
-TIME_IS_OVER = "the wall time is over"
-_CANCELLED = "cancelled by the caller"
-_CLOSED = "the sandbox was closed"
-CALLER_LEFT = "the caller was interrupted"
-_EXITING = "the process ends"
 
 
 class Sandbox:
@@ -100,6 +95,11 @@ class Sandbox:
             snapshots. `audit_to_file` and `audit_to_logging` make functions for it.
         before_tool_call: Called with a `ToolRequest` before each tool call, on a thread of the sandbox. It returns None
             to go on, or other arguments as a dict, or raises `DeniedError`. What else it raises ends the run.
+        before_http_request: Called with an `HttpRequest` before each request that `domains` allow is sent, and at each
+            redirect, in the same way. It may return another request, which `domains` must allow too.
+        before_file_open: Called with a `FileRequest` before each file of `mounts` is opened, in the same way. It may
+            return one with another path, which `mounts` must allow too. Files of the guest itself, as in `/tmp` and
+            `/output`, and what is no opening (names, sizes, renaming, removing) are not asked about.
         mounts: Directories of the host that submitted code may use: a path, which is the same in the guest, a pair of
             host and guest path, or a `Mount`. Read-only unless that says otherwise.
         output_dir: Directory that gets the files of `/output`, in place of those of the same names; without it they are
@@ -124,10 +124,13 @@ class Sandbox:
         pause_on: Iterable[str] = (),
         on_audit: OnAudit | None = None,
         before_tool_call: BeforeToolCall | None = None,
+        before_http_request: BeforeHttpRequest | None = None,
+        before_file_open: BeforeFileOpen | None = None,
         mounts: Mounts = (),
         output_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        check_options(limits, image, keep_state, prepared, pool, on_audit, before_tool_call)
+        check_options(limits, image, keep_state, prepared, pool)
+        hooks = Hooks(on_audit, before_tool_call, before_http_request, before_file_open)
         limits = limits if limits is not None else Limits()
         needed = limits.memory_bytes
         if pool is not None:
@@ -145,7 +148,7 @@ class Sandbox:
             image,
             collect_tools(tools),
             granted(domains, mounts, output_dir),
-            Hooks(on_audit, before_tool_call),
+            hooks,
             limits,
             keep_state,
             prepared,
@@ -167,6 +170,8 @@ class Sandbox:
         pause_on: Iterable[str] | None = None,
         on_audit: OnAudit | None = None,
         before_tool_call: BeforeToolCall | None = None,
+        before_http_request: BeforeHttpRequest | None = None,
+        before_file_open: BeforeFileOpen | None = None,
         mounts: Mounts = (),
         output_dir: str | os.PathLike[str] | None = None,
     ) -> Sandbox:
@@ -187,6 +192,8 @@ class Sandbox:
             pause_on: As for `Sandbox`; as the snapshot was taken with unless given.
             on_audit: As for `Sandbox`.
             before_tool_call: As for `Sandbox`.
+            before_http_request: As for `Sandbox`.
+            before_file_open: As for `Sandbox`.
             mounts: As for `Sandbox`. In the middle of a run, at the same places. Files that were open are not any more.
             output_dir: As for `Sandbox`.
 
@@ -198,7 +205,8 @@ class Sandbox:
         pending = snapshot.pending
         if keep_state is None:
             keep_state = pending is not None and snapshot.keep_state
-        check_options(limits, None, keep_state, prepared, pool, on_audit, before_tool_call)
+        check_options(limits, None, keep_state, prepared, pool)
+        hooks = Hooks(on_audit, before_tool_call, before_http_request, before_file_open)
         box = cls.__new__(cls)
         given = collect_tools(tools)
         if pause_on is None:
@@ -207,7 +215,7 @@ class Sandbox:
             snapshot,
             given,
             granted(domains, mounts, output_dir),
-            Hooks(on_audit, before_tool_call),
+            hooks,
             limits if limits is not None else snapshot.limits,
             keep_state,
             0 if pending is not None else prepared,
@@ -405,12 +413,12 @@ class Sandbox:
         Returns:
             Whether there was one. One that ends at this moment may still return its result.
         """
-        return self._stop(_CANCELLED)
+        return self._stop(CANCELLED)
 
     def close(self) -> None:
         """Ends the sandbox and any run in it, which then raises `SandboxClosedError`. May be called again."""
         was_closed, self._closed = self._closed, True
-        was_running = self._stop(_CLOSED)
+        was_running = self._stop(CLOSED)
         self._paused_at = None
         self._native.close()
         if self._own_pool is not None:
@@ -562,34 +570,20 @@ class Sandbox:
                 self._lose(result.error.message)
             return result
         if error is None or (job.stop_reason is not None and isinstance(error, RunCancelledError)):
-            error = self._stopped(job, used_s)
+            error = error_of(job.stop_reason, used_s, self._limits.wall_time_s)
         if isinstance(error, TimeLimitError) and job.blamed_tool is not None:
             error.tool = job.blamed_tool
             error.args = (f"{error}: tool {job.blamed_tool!r} had not returned",)
         if isinstance(error, (LimitError, OutputDirError, GuestCrashError, RunCancelledError, ProtocolError)):
             error.result = self._partial()
-        if not isinstance(error, (PolicyError, SandboxBusyError, ValueNotSendableError)):
+        # These say that nothing ran, unless a function of the caller raised them in the middle of the run.
+        if job.had_tool or not isinstance(error, (PolicyError, SandboxBusyError, ValueNotSendableError)):
             self._lose(str(error))
         try:
             raise error
         finally:
             # A traceback that refers to itself would keep this sandbox alive.
             del error
-
-    def _stopped(self, job: Job, used_s: float) -> HypercellError:
-        """Returns the error of a job that this side stopped."""
-        if job.stop_reason == _CLOSED:
-            return SandboxClosedError("the sandbox was closed while it ran something")
-        if job.stop_reason != TIME_IS_OVER:
-            return RunCancelledError(f"the run was cancelled: {job.stop_reason}")
-        maximum = self._limits.wall_time_s or 0.0
-        return TimeLimitError(
-            f"the run took {used_s:.3f} s, which exceeds wall_time_s, which is {maximum:g} s",
-            limit="wall_time_s",
-            used=used_s,
-            maximum=maximum,
-            unit="s",
-        )
 
     def _partial(self) -> RunResult | None:
         left_behind, self._left_behind = self._left_behind, None
@@ -632,8 +626,8 @@ class Sandbox:
         job = self._job
         until = time.monotonic() + _STOP_S
         while job is not None and not job.is_done and time.monotonic() < until:
-            job.stop(_EXITING)
-            self._native.interrupt(_EXITING)
+            job.stop(EXITING)
+            self._native.interrupt(EXITING)
             if job.abandon():
                 break
             time.sleep(_REPEAT_S)

@@ -67,6 +67,8 @@ class Job:
         self.is_done = False
         self.value: Any = None
         self.error: BaseException | None = None
+        # Whether any tool was ever begun, for which the guest must have run.
+        self.had_tool = False
         # Name of the tool that is running, and of the one that was running when the job had to end.
         self.tool: str | None = None
         self.blamed_tool: str | None = None
@@ -125,7 +127,7 @@ class Job:
                 raise LeftBehind
             if self.stop_reason is not None:
                 return False
-            self.tool = name
+            self.tool, self.had_tool = name, True
             return True
 
     def leave_tool(self) -> None:

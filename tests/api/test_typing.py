@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import subprocess
 import sys
@@ -44,6 +45,18 @@ def looked_at(request: hypercell.ToolRequest) -> dict[str, Any] | None:
     return assert_type(request.arguments, "dict[str, Any]") or None
 
 
+def asked_first(request: hypercell.HttpRequest) -> hypercell.HttpRequest | None:
+    """Looks at a request of HTTP."""
+    assert_type(request.headers, "tuple[tuple[str, str], ...]")
+    return dataclasses.replace(request, url=assert_type(request.url, str))
+
+
+def opened_instead(request: hypercell.FileRequest) -> hypercell.FileRequest | None:
+    """Looks at the opening of a file."""
+    assert_type(request.truncate, bool)
+    return dataclasses.replace(request, path=assert_type(request.path, str))
+
+
 def uses_of_a_sandbox(box: hypercell.Sandbox) -> None:
     """Not executed: it needs a VM."""
     with box as same:
@@ -62,6 +75,9 @@ def uses_of_a_sandbox(box: hypercell.Sandbox) -> None:
     hypercell.Sandbox(on_audit=hypercell.audit_to_file("audit.jsonl"))
     hypercell.Sandbox(on_audit=hypercell.audit_to_file(sys.stderr))
     hypercell.Sandbox(before_tool_call=heard)  # type: ignore[arg-type]
+    hypercell.Sandbox(before_http_request=asked_first, before_file_open=opened_instead)
+    hypercell.AsyncSandbox(before_http_request=asked_first, before_file_open=opened_instead)
+    hypercell.Sandbox(before_http_request=opened_instead)  # type: ignore[arg-type]
     hypercell.Sandbox({"fetch": fetch}, keep_state=True)
     hypercell.Sandbox({"add": hypercell.Tool(add)})
     hypercell.Sandbox(limits={"wall_time_s": 5})  # type: ignore[arg-type]

@@ -156,6 +156,7 @@ impl<'a> Answers<'a> {
             max_result_bytes: self.options.limits.result_bytes,
             max_memory_bytes: self.options.limits.memory_bytes,
             audit: &self.options.audit,
+            caller: self.run.caller.as_deref(),
         };
         let next = dispatch::dispatch(incoming.frame, &mut gates);
         self.control.count_calls(self.run.tools.calls());
@@ -163,7 +164,7 @@ impl<'a> Answers<'a> {
             && !kept.is_empty()
         {
             caller.output(stream, kept).map_err(|reason| Error::Cancelled { reason })?;
-            self.check_stop()?;
+            self.control.check_stop()?;
         }
         self.control.count_http(self.run.http.usage());
         let frame = match next? {
@@ -192,8 +193,9 @@ impl<'a> Answers<'a> {
                 return self.wait(wait, is_asked);
             }
             Next::Http { id, next } => {
-                let (run, audit) = (self.run.number, &self.options.audit);
-                let reply = self.run.http.act(id, next, HttpContext { run, control: self.control, audit });
+                let (run, audit, caller) = (self.run.number, &self.options.audit, self.run.caller.as_deref());
+                let context = HttpContext { run, control: self.control, audit, caller };
+                let reply = self.run.http.act(id, next, context);
                 self.control.count_http(self.run.http.usage());
                 return self.turn(&Outgoing::Program(reply?.frame(id)), is_asked);
             }
@@ -214,7 +216,7 @@ impl<'a> Answers<'a> {
         }
         let (id, answer) = (call.id, caller.call(call));
         // The tool may have taken its time.
-        self.check_stop()?;
+        self.control.check_stop()?;
         let replied = match &answer {
             ToolAnswer::Later => return Ok(Flow::CallTool),
             ToolAnswer::Stop { reason } => return Err(Error::Cancelled { reason: reason.clone() }),
@@ -240,7 +242,7 @@ impl<'a> Answers<'a> {
         while self.run.in_flight.running() > self.run.pausing.len() {
             let wait = ToolWait { calls: Vec::new(), cancelled: Vec::new(), timeout: None };
             let Some(answers) = caller.wait(&wait) else { break };
-            self.check_stop()?;
+            self.control.check_stop()?;
             answers.into_iter().try_for_each(|(call, answer)| self.take(call, &answer))?;
         }
         Ok(())
@@ -289,7 +291,7 @@ impl<'a> Answers<'a> {
         {
             match caller.wait(&wait) {
                 Some(answers) => {
-                    self.check_stop()?;
+                    self.control.check_stop()?;
                     answers.into_iter().try_for_each(|(call, answer)| self.take(call, &answer))?;
                 }
                 None => {
@@ -298,7 +300,7 @@ impl<'a> Answers<'a> {
                             ToolAnswer::Later => self.run.queued.push_back(call),
                             answer => self.take(call.id, &answer)?,
                         }
-                        self.check_stop()?;
+                        self.control.check_stop()?;
                     }
                 }
             }
@@ -366,10 +368,6 @@ impl<'a> Answers<'a> {
         self.audit(call, &answer);
         self.run.in_flight.finish(call, answer.into_owned());
         Ok(())
-    }
-
-    fn check_stop(&self) -> Result<(), Error> {
-        self.control.stop_reason().map_or(Ok(()), Err)
     }
 
     fn audit(&self, call: u64, answer: &CheckedReply<'_>) {

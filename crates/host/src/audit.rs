@@ -23,19 +23,13 @@ pub enum AuditEvent<'a> {
     /// A run starts.
     RunStarted { run: u64, name: &'a str, code_bytes: usize },
     /// The guest calls a tool that it may call. `name` is one of the sandbox's tools.
-    ToolAllowed {
-        run: u64,
-        call: u64,
-        name: &'a str,
-        argument_bytes: usize,
-        arguments_digest: ArgumentsDigest,
-    },
+    ToolAllowed { run: u64, call: u64, name: &'a str, argument_bytes: usize, arguments_digest: ContentDigest },
     /// The guest calls what it may not, and is told so. `name` is guest-controlled.
     ToolDenied {
         run: u64,
         name: &'a str,
         argument_bytes: usize,
-        arguments_digest: ArgumentsDigest,
+        arguments_digest: ContentDigest,
         reason: ToolDenial,
     },
     /// A tool's result, or its error, goes to the guest.
@@ -49,7 +43,17 @@ pub enum AuditEvent<'a> {
     /// The guest asks for a URL that a rule allows, or is redirected to it. `request` counts the requests of a run from 1;
     /// what follows about it has its number. Method and URL are guest-controlled, or a server's.
     HttpAllowed { run: u64, request: u64, method: &'a str, url: &'a str, rule: &'a str },
-    /// The guest asks for what no rule allows, or is redirected to it, or a name leads to an address that is not allowed.
+    /// The caller puts another request in place of one that was allowed; whether that one is follows.
+    HttpRewritten {
+        run: u64,
+        request: u64,
+        method: &'a str,
+        url: &'a str,
+        len_bytes: usize,
+        digest: ContentDigest,
+    },
+    /// The guest asks for what no rule allows, or the caller denies, or is redirected to it, or a name leads to an address
+    /// that is not allowed.
     HttpDenied { run: u64, request: u64, method: &'a str, url: &'a str, reason: &'a str },
     /// A server answers.
     HttpAnswered { run: u64, request: u64, status: u16 },
@@ -59,14 +63,11 @@ pub enum AuditEvent<'a> {
     /// follows. `mount` is its path in the guest. `path` is guest-controlled. What an open file is read and written with is
     /// part of what its opening was allowed for.
     FileAllowed { run: u64, operation: &'static str, mount: &'a Path, path: &'a [u8] },
-    /// The guest asks for a file that it may not use. `path` is guest-controlled.
-    FileDenied {
-        run: u64,
-        operation: &'static str,
-        mount: Option<&'a Path>,
-        path: &'a [u8],
-        reason: FileDenial,
-    },
+    /// The caller puts another file in place of one that may be opened; whether that one may be follows.
+    FileRewritten { run: u64, operation: &'static str, mount: &'a Path, path: &'a [u8] },
+    /// The guest asks for a file that it may not use, or the caller denies it. `path` is guest-controlled. `reason` is the
+    /// gate's, in words joined by underscores, or the caller's.
+    FileDenied { run: u64, operation: &'static str, mount: Option<&'a Path>, path: &'a [u8], reason: &'a str },
     /// A file of /output begins to arrive. `path` is guest-controlled.
     ArtifactAllowed { run: u64, path: &'a [u8] },
     /// The run passes a limit and ends.
@@ -75,24 +76,27 @@ pub enum AuditEvent<'a> {
     RunEnded { run: u64, ending: RunEnding },
 }
 
-/// SHA-256 of the arguments of a call as the guest encoded them. Shown as hexadecimal digits.
+/// SHA-256 of the arguments of a call as the guest encoded them, or of a request of HTTP: `METHOD URL` and a line break
+/// (CR LF), `name: value` and one for each header, one more, and the body. Shown as hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct ArgumentsDigest([u8; 32]);
+pub struct ContentDigest([u8; 32]);
 
-impl ArgumentsDigest {
-    /// Takes the digest of encoded arguments, which are guest-controlled.
-    pub(crate) fn of(encoded: &[u8]) -> Self {
-        Self(Sha256::digest(encoded).into())
+impl ContentDigest {
+    /// Takes the digest of what comes in parts, which are guest-controlled.
+    pub(crate) fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut hash = Sha256::new();
+        parts.into_iter().for_each(|part| hash.update(part));
+        Self(hash.finalize().into())
     }
 }
 
-impl fmt::Display for ArgumentsDigest {
+impl fmt::Display for ContentDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(&self.0))
     }
 }
 
-impl fmt::Debug for ArgumentsDigest {
+impl fmt::Debug for ContentDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -108,10 +112,9 @@ pub enum ToolDenial {
     ArgumentsTooLong,
 }
 
-/// Why a use of a file was denied.
+/// Why the mount gate denies a use of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FileDenial {
+pub(crate) enum FileDenial {
     /// The sandbox has no mount of this number.
     NoSuchMount,
     /// The path has empty names, `.`, `..` or NUL.
@@ -130,12 +133,13 @@ pub enum FileDenial {
     MountIsFull,
     /// No mount offers this.
     NotOffered,
+    /// The caller put a path in its place that is in no mount.
+    OutsideMounts,
 }
 
 impl FileDenial {
     /// Returns the words for this reason, joined by underscores.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::NoSuchMount => "no_such_mount",
             Self::BadPath => "bad_path",
@@ -146,6 +150,7 @@ impl FileDenial {
             Self::NotOpenForThis => "not_open_for_this",
             Self::MountIsFull => "mount_is_full",
             Self::NotOffered => "not_offered",
+            Self::OutsideMounts => "outside_mounts",
         }
     }
 }

@@ -244,9 +244,13 @@ impl Control {
         drop(ended);
     }
 
-    /// Returns why the run must not go on.
-    pub(crate) fn stop_reason(&self) -> Option<Error> {
-        lock(&self.0.current).as_mut().and_then(Current::stop_reason)
+    /// Checks that the run may go on.
+    ///
+    /// # Errors
+    ///
+    /// Why it must not.
+    pub(crate) fn check_stop(&self) -> Result<(), Error> {
+        lock(&self.0.current).as_mut().and_then(Current::stop_reason).map_or(Ok(()), Err)
     }
 
     /// Notes that a turn starts.

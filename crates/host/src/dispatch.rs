@@ -20,15 +20,16 @@ use std::time::Duration;
 use hypercell_abi::GuestFrame;
 use hypercell_abi::message::{Exited, FileRequest, RunDone, ToolCall, ToolWait};
 
-use crate::audit::{ArgumentsDigest, AuditEvent, AuditLog};
+use crate::audit::{AuditEvent, AuditLog, ContentDigest};
 use crate::control::Control;
 use crate::error::{CrashError, Error, LimitError, LimitKind, ProtocolError};
-use crate::gate::{Budget, FileAnswer, FileBudgets, HttpGate, HttpNext, MountGate, ToolDecision, ToolGate};
+use crate::gate::{
+    Budget, FileAnswer, FileBudgets, FileContext, HttpGate, HttpNext, MountGate, ToolDecision, ToolGate,
+};
 use crate::in_flight::{InFlight, Outcome};
-use crate::run::{self, CodeError, OwnedValue};
+use crate::run::{self, CodeError, OwnedValue, ToolCaller};
 
 /// What a run may do, and what it has done so far.
-#[derive(Debug)]
 pub(crate) struct Gates<'a> {
     /// Number of the run, for the audit log.
     pub(crate) run: u64,
@@ -43,6 +44,8 @@ pub(crate) struct Gates<'a> {
     pub(crate) max_result_bytes: u64,
     pub(crate) max_memory_bytes: u64,
     pub(crate) audit: &'a AuditLog,
+    /// Who may object to what a gate allows.
+    pub(crate) caller: Option<&'a dyn ToolCaller>,
 }
 
 /// What the host does next.
@@ -119,7 +122,9 @@ pub(crate) fn dispatch(frame: GuestFrame<'_>, gates: &mut Gates<'_>) -> Result<N
             take_artifact(path, offset, data, gates)
         }
         GuestFrame::File(request) => {
-            let answer = gates.mounts.answer(&request, gates.files, gates.run, gates.audit);
+            let (run, control) = (gates.run, gates.output);
+            let context = FileContext { run, control, audit: gates.audit, caller: gates.caller };
+            let answer = gates.mounts.answer(&request, gates.files, context);
             gates.output.count_files(gates.files.usage());
             Ok(Next::AnswerFile(answer?))
         }
@@ -154,7 +159,7 @@ fn decide_call(call: &ToolCall<'_>, gates: &mut Gates<'_>) -> Result<Next, Error
                 call: call_number,
                 name,
                 argument_bytes,
-                arguments_digest: ArgumentsDigest::of(args.as_bytes()),
+                arguments_digest: ContentDigest::of([args.as_bytes()]),
             });
             Ok(Next::CallTool { id: call.id, name: name.to_owned(), args: OwnedValue::new(args) })
         }
@@ -163,7 +168,7 @@ fn decide_call(call: &ToolCall<'_>, gates: &mut Gates<'_>) -> Result<Next, Error
                 run,
                 name,
                 argument_bytes,
-                arguments_digest: ArgumentsDigest::of(args.as_bytes()),
+                arguments_digest: ContentDigest::of([args.as_bytes()]),
                 reason,
             });
             Ok(Next::DenyCall { id: call.id, type_name, message })

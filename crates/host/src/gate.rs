@@ -22,7 +22,10 @@ mod mount;
 mod tool;
 
 pub(crate) use http::{Context as HttpContext, HttpGate, HttpNext, HttpUsage, Network};
-pub use http::{HttpPolicy, HttpRule, HttpRuleOptions, Resolve, SystemResolver};
+pub use http::{HttpAttempt, HttpChange, HttpPolicy, HttpRule, HttpRuleOptions, Resolve, SystemResolver};
 pub(crate) use limit::Budget;
-pub(crate) use mount::{Answer as FileAnswer, FileBudgets, MountGate, check_path, reason_of};
+pub use mount::FileAttempt;
+pub(crate) use mount::{
+    Answer as FileAnswer, Context as FileContext, FileBudgets, MountGate, check_path, reason_of,
+};
 pub(crate) use tool::{ToolDecision, ToolGate};

@@ -5,7 +5,7 @@
 //! 3. It enters the VM with a `RunRequest`, the time and fresh entropy (`channel`, `clock`, `engine`, `vm`).
 //! 4. The VM returns with one frame and is at rest. `channel` decodes it: the only code that reads guest bytes.
 //! 5. `dispatch` is one `match` from each frame to the gate that decides it (`gate`, `output`); the `audit` log hears of
-//!    each decision.
+//!    each decision, and a [`ToolCaller`] may object to requests and openings of files that a gate allows.
 //! 6. A tool call goes to the caller as [`Step::ToolCall`], and [`Sandbox::resume`] goes on at 3 with the result.
 //!    Output, sleeps and requests of HTTP go on at 3 by themselves.
 //! 7. `RunDone` becomes [`Step::Done`]. A limit, a stop, a crash or a broken rule becomes an [`Error`], by who is at
@@ -50,7 +50,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use control::Control;
 pub use error::Error;
-pub use gate::{HttpPolicy, HttpRule, HttpRuleOptions, Resolve, SystemResolver};
+pub use gate::{
+    FileAttempt, HttpAttempt, HttpChange, HttpPolicy, HttpRule, HttpRuleOptions, Resolve, SystemResolver,
+};
 pub use hypercell_abi as abi;
 pub use image::Image;
 pub use limits::{
@@ -62,7 +64,7 @@ pub use preflight::{Check, ensure_available, first_failure, preflight};
 pub use probe::Probe;
 pub use run::{
     Artifact, CodeError, Done, FileUsage, OutputUsage, OwnedValue, Report, RunSpec, Step, ToolAnswer,
-    ToolCall, ToolCaller, ToolReply, ToolWait, Usage,
+    ToolCall, ToolCaller, ToolReply, ToolWait, Usage, Verdict,
 };
 pub use sandbox::{Sandbox, SandboxOptions, StateMode};
 pub use snapshot::{Origin, Snapshot};

@@ -14,6 +14,8 @@ use hypercell_abi::{NamedValues, RawValue};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
+use crate::gate::{FileAttempt, HttpAttempt, HttpChange};
+
 /// An encoded Python value that was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OwnedValue(#[serde(with = "crate::hex")] Vec<u8>);
@@ -97,7 +99,8 @@ pub struct ToolWait {
     pub timeout: Option<Duration>,
 }
 
-/// Runs tools and hears of output in the middle of a run, on the thread of `start` or `resume`, so that the guest need not leave its VM.
+/// Runs tools, hears of output and may object to what gates allow, in the middle of a run, on the thread of `start` or
+/// `resume`, so that the guest need not leave its VM.
 pub trait ToolCaller: Send + Sync {
     /// Hears of output as it is kept, in the order in which it was written. Guest-controlled; a chunk may end within a
     /// character.
@@ -121,6 +124,39 @@ pub trait ToolCaller: Send + Sync {
         let _ = wait;
         None
     }
+
+    /// Looks at a request of HTTP that a rule allows, before anything is sent; at each redirect that the host follows, too.
+    /// Waiting here is not counted as waiting for a server.
+    fn before_http(&self, attempt: &HttpAttempt<'_>) -> Verdict<HttpChange> {
+        let _ = attempt;
+        Verdict::Allow
+    }
+
+    /// Looks at a file of a mount that is to be opened, before it is touched. A change is another path of the guest, as
+    /// bytes.
+    fn before_open(&self, attempt: &FileAttempt<'_>) -> Verdict<Vec<u8>> {
+        let _ = attempt;
+        Verdict::Allow
+    }
+}
+
+/// What a [`ToolCaller`] says of something that a gate allows, before anything comes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict<T> {
+    /// Go on.
+    Allow,
+    /// The guest is denied; the audit log is told why, and the guest where it has a text for it.
+    Deny {
+        /// Why.
+        reason: String,
+    },
+    /// This in its place. The gate decides it as if the guest had asked for it.
+    Change(T),
+    /// Never: the run ends.
+    Stop {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// What a [`ToolCaller`] says.

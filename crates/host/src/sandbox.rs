@@ -183,7 +183,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         caller: Option<Arc<dyn ToolCaller>>,
     ) -> Result<Step, Error> {
         if self.run.is_some()
-            && let Some(error) = self.control.stop_reason()
+            && let Err(error) = self.control.check_stop()
         {
             // The last run was stopped while a tool ran, and nobody came back for it.
             self.fail(&error);

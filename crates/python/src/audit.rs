@@ -124,6 +124,14 @@ fn to_dict<'py>(py: Python<'py>, event: &AuditEvent<'_>) -> PyResult<Bound<'py, 
             dict.set_item("url", url)?;
             dict.set_item("reason", reason)?;
         }
+        AuditEvent::HttpRewritten { run, request, method, url, len_bytes, digest } => {
+            start(&dict, "http_rewritten", run)?;
+            dict.set_item("request", request)?;
+            dict.set_item("method", method)?;
+            dict.set_item("url", url)?;
+            dict.set_item("len_bytes", len_bytes)?;
+            dict.set_item("request_digest", digest.to_string())?;
+        }
         AuditEvent::HttpAnswered { run, request, status } => {
             start(&dict, "http_answered", run)?;
             dict.set_item("request", request)?;
@@ -146,7 +154,13 @@ fn to_dict<'py>(py: Python<'py>, event: &AuditEvent<'_>) -> PyResult<Bound<'py, 
             dict.set_item("operation", operation)?;
             dict.set_item("mount", mount.map(Path::as_os_str))?;
             dict.set_item("path", OsStr::from_bytes(path))?;
-            dict.set_item("reason", reason.name())?;
+            dict.set_item("reason", reason)?;
+        }
+        AuditEvent::FileRewritten { run, operation, mount, path } => {
+            start(&dict, "file_rewritten", run)?;
+            dict.set_item("operation", operation)?;
+            dict.set_item("mount", mount.as_os_str())?;
+            dict.set_item("path", OsStr::from_bytes(path))?;
         }
         AuditEvent::ArtifactAllowed { run, path } => {
             start(&dict, "artifact_allowed", run)?;

@@ -1,17 +1,19 @@
-//! `Caller`: runs the caller's tools in the middle of a run, without a step for each.
+//! `Caller`: runs the caller's tools and asks its hooks in the middle of a run, without a step for each.
 //!
 //! Guarantees: what the Python function raises ends the run, and is raised by `start` or `resume` as it was.
 //!
 //! Before: `hypercell_host`, in the middle of a run. After: the function that `start` was given.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hypercell_host::abi::RawValue;
 use hypercell_host::abi::message::OutputStream;
-use hypercell_host::{OwnedValue, ToolAnswer, ToolCaller};
+use hypercell_host::{FileAttempt, HttpAttempt, HttpChange, OwnedValue, ToolAnswer, ToolCaller, Verdict};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::error;
 use crate::sandbox::ToolCall;
@@ -37,22 +39,31 @@ impl Raised {
 /// `answer` takes a tool call and returns `(value,)`, or `(type name, message)` of an exception for the guest, or None to
 /// have the call returned as a step. `wait` takes calls that run beside each other, numbers of calls that nobody waits for
 /// any more, and seconds or None; it returns numbers with answers. `output`, unless it is None, takes "stdout" or "stderr"
-/// and bytes.
+/// and bytes. `before_http` and `before_open`, unless they are None, take a request of HTTP (method, URL, headers, body,
+/// hop) and the opening of a file (path, whether it reads, writes, creates, truncates); they return None to go on, a text
+/// why not, or a tuple: method, URL, headers and body, or a path as bytes.
 pub(crate) struct Caller {
     answer: Py<PyAny>,
     wait: Py<PyAny>,
     output: Option<Py<PyAny>>,
+    before_http: Option<Py<PyAny>>,
+    before_open: Option<Py<PyAny>>,
     raised: Raised,
 }
 
 impl Caller {
     pub(crate) fn new(drive: &Bound<'_, PyAny>, raised: Raised) -> PyResult<Self> {
         let py = drive.py();
-        let output = drive.getattr(intern!(py, "output"))?;
+        let given = |name| -> PyResult<Option<Py<PyAny>>> {
+            let function = drive.getattr(name)?;
+            Ok((!function.is_none()).then(|| function.unbind()))
+        };
         Ok(Self {
             answer: drive.getattr(intern!(py, "answer"))?.unbind(),
             wait: drive.getattr(intern!(py, "wait"))?.unbind(),
-            output: (!output.is_none()).then(|| output.unbind()),
+            output: given(intern!(py, "output"))?,
+            before_http: given(intern!(py, "before_http"))?,
+            before_open: given(intern!(py, "before_open"))?,
             raised,
         })
     }
@@ -120,9 +131,47 @@ impl ToolCaller for Caller {
             Self::answers(py, &self.wait, wait).unwrap_or_else(|raised| vec![(0, self.stop(raised))])
         }))
     }
+
+    fn before_http(&self, attempt: &HttpAttempt<'_>) -> Verdict<HttpChange> {
+        let Some(hook) = &self.before_http else { return Verdict::Allow };
+        self.judge("before_http_request failed", |py| {
+            let headers = PyList::empty(py);
+            for (name, value) in attempt.headers() {
+                headers.append((name, PyBytes::new(py, value)))?;
+            }
+            let body = PyBytes::new(py, attempt.body());
+            let seen = (attempt.method(), attempt.url(), headers, body, attempt.hop());
+            let said = hook.bind(py).call1(seen)?;
+            verdict_of(&said, |changed| {
+                let (method, url, headers, body) = changed.extract()?;
+                Ok(HttpChange { method, url, headers, body })
+            })
+        })
+    }
+
+    fn before_open(&self, attempt: &FileAttempt<'_>) -> Verdict<Vec<u8>> {
+        let Some(hook) = &self.before_open else { return Verdict::Allow };
+        self.judge("before_file_open failed", |py| {
+            let path = OsString::from_vec(attempt.path());
+            let (reads, writes) = (attempt.reads(), attempt.writes());
+            let seen = (path, reads, writes, attempt.creates(), attempt.truncates());
+            let said = hook.bind(py).call1(seen)?;
+            verdict_of(&said, |changed| changed.extract::<(Vec<u8>,)>().map(|(path,)| path))
+        })
+    }
 }
 
 impl Caller {
+    /// Asks a hook; what it raises ends the run.
+    fn judge<T>(&self, failed: &str, ask: impl FnOnce(Python<'_>) -> PyResult<Verdict<T>>) -> Verdict<T> {
+        Python::attach(|py| {
+            ask(py).unwrap_or_else(|raised| {
+                self.raised.set(raised);
+                Verdict::Stop { reason: failed.to_owned() }
+            })
+        })
+    }
+
     fn stop(&self, raised: PyErr) -> ToolAnswer {
         self.raised.set(raised);
         ToolAnswer::Stop { reason: "a tool ended it".to_owned() }
@@ -134,7 +183,20 @@ fn shown<'py>(py: Python<'py>, call: &hypercell_host::ToolCall) -> PyResult<Boun
     Bound::new(py, ToolCall { id: call.id, name: call.name.clone(), args })
 }
 
+fn verdict_of<T>(
+    said: &Bound<'_, PyAny>,
+    change: impl FnOnce(&Bound<'_, PyTuple>) -> PyResult<T>,
+) -> PyResult<Verdict<T>> {
+    if said.is_none() {
+        return Ok(Verdict::Allow);
+    }
+    if said.is_instance_of::<PyString>() {
+        return Ok(Verdict::Deny { reason: lossy(said)? });
+    }
+    change(said.cast::<PyTuple>()?).map(Verdict::Change)
+}
+
 /// A text with lone surrogates still tells more than none.
 fn lossy(text: &Bound<'_, PyAny>) -> PyResult<String> {
-    Ok(text.cast::<pyo3::types::PyString>()?.to_string_lossy().into_owned())
+    Ok(text.cast::<PyString>()?.to_string_lossy().into_owned())
 }

@@ -1,13 +1,15 @@
 //! The network gate: HTTP requests of the guest, decided by rules, made on the host, answered in parts.
 //!
-//! Guarantees: nothing is sent that no rule allows, redirects included; every request is charged before it is looked at
-//! further, and every hop is in the audit log before it is taken; a secret of a rule goes into no frame, event or error.
-//! Waiting ends when the run must. Never: decodes bytes (`channel` does).
+//! Guarantees: nothing is sent that no rule allows, redirects and what the caller changes included, nor before the caller
+//! had its say; every request is charged before it is looked at further, and every hop is in the audit log before it is
+//! taken; a secret of a rule goes into no frame, event or error, and to no hook. Waiting ends when the run must.
+//! Never: decodes bytes (`channel` does).
 //!
-//! Before: `dispatch` decides, `answers` then acts. After: `rule`, `request`, `resolve` and `client`.
+//! Before: `dispatch` decides, `answers` then acts. After: `rule`, `request`, `hook`, `resolve` and `client`.
 
 mod address;
 mod client;
+mod hook;
 mod request;
 mod resolve;
 mod rule;
@@ -22,6 +24,7 @@ use hypercell_abi::limits::{MAX_HTTP_HEADERS, MAX_HTTP_OPEN, MAX_HTTP_PART_BYTES
 use hypercell_abi::message::{HttpBody, HttpError, HttpHead, HttpPart, HttpRead, HttpSend};
 
 use self::client::{Chunk, Client, Fetch, Head};
+pub use self::hook::{HttpAttempt, HttpChange};
 use self::request::{MAX_REDIRECTS, Request};
 pub use self::resolve::{Resolve, SystemResolver};
 pub use self::rule::{HttpRule, HttpRuleOptions};
@@ -30,6 +33,7 @@ use crate::control::Control;
 use crate::error::{Error, LimitError, LimitKind};
 use crate::gate::Budget;
 use crate::limits::Limits;
+use crate::run::ToolCaller;
 
 /// What of the network a sandbox may reach: nothing, unless said.
 #[derive(Clone, Default)]
@@ -196,12 +200,13 @@ pub(crate) struct HttpUsage {
     pub(crate) time: Duration,
 }
 
-/// Whom the gate tells what it does, and who ends its waiting.
+/// Whom the gate tells what it does, who may object, and who ends its waiting.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) run: u64,
     pub(crate) control: &'a Control,
     pub(crate) audit: &'a AuditLog,
+    pub(crate) caller: Option<&'a dyn ToolCaller>,
 }
 
 impl HttpGate {
@@ -326,15 +331,17 @@ impl HttpGate {
     ///
     /// [`Error::Limit`], and why the run must end if it must meanwhile.
     pub(crate) fn act(&mut self, id: u64, next: HttpNext, context: Context<'_>) -> Result<HttpReply, Error> {
-        let started = Instant::now();
-        let reply = match next {
-            HttpNext::Acknowledge => return Ok(HttpReply::Acknowledge),
-            HttpNext::Fail(failure) => return Ok(HttpReply::Fail(failure)),
+        match next {
+            HttpNext::Acknowledge => Ok(HttpReply::Acknowledge),
+            HttpNext::Fail(failure) => Ok(HttpReply::Fail(failure)),
             HttpNext::Fetch => self.fetch(id, context),
-            HttpNext::Read { max_bytes, timeout } => self.read(id, max_bytes, timeout, context.control),
-        };
-        self.time = self.time.saturating_add(started.elapsed());
-        reply
+            HttpNext::Read { max_bytes, timeout } => {
+                let started = Instant::now();
+                let reply = self.read(id, max_bytes, timeout, context.control);
+                self.time = self.time.saturating_add(started.elapsed());
+                reply
+            }
+        }
     }
 
     /// Makes a request and follows its redirects, until there is a head for the guest.
@@ -346,10 +353,21 @@ impl HttpGate {
         let Pending { mut request, mut rule, redirects, timeout } = pending;
         let started = Instant::now();
         let deadline = started.checked_add(self.max_time).unwrap_or(started);
-        let patience = Patience { deadline, given: timeout, since: started, max_time: self.max_time };
+        let mut patience = Patience { deadline, given: timeout, since: started, max_time: self.max_time };
         let mut followed = 0_u64;
         loop {
-            let (fetch, head) = match self.hop(&request, rule, &patience, context.control)? {
+            if let Some(caller) = context.caller {
+                let since = Instant::now();
+                (request, rule) = match self.ask(caller, context, number, request, rule, followed)? {
+                    Ok(admitted) => admitted,
+                    Err(reply) => return Ok(reply),
+                };
+                patience.put_off(since.elapsed());
+            }
+            let since = Instant::now();
+            let answer = self.hop(&request, rule, &patience, context.control);
+            self.time = self.time.saturating_add(since.elapsed());
+            let (fetch, head) = match answer? {
                 Ok(answer) => answer,
                 Err(failure) => return Ok(denied_or_failed(context, number, &request, failure)),
             };
@@ -362,7 +380,7 @@ impl HttpGate {
             let next = match next {
                 Ok(None) => {
                     let shown = format!("{} {}", request.method, request.target.as_str());
-                    let state = State::Receiving { fetch, deadline, request: shown };
+                    let state = State::Receiving { fetch, deadline: patience.deadline, request: shown };
                     self.open.insert(id, Exchange { number, state });
                     return Ok(reply_of(&head, &request));
                 }
@@ -493,6 +511,12 @@ impl Patience {
     fn end(&self) -> Instant {
         let given = self.given.and_then(|given| self.since.checked_add(given));
         given.map_or(self.deadline, |given| given.min(self.deadline))
+    }
+
+    /// Leaves out some time that passed.
+    fn put_off(&mut self, time: Duration) {
+        self.deadline = self.deadline.checked_add(time).unwrap_or(self.deadline);
+        self.since = self.since.checked_add(time).unwrap_or(self.since);
     }
 
     fn is_over(&self, request: &str) -> Failure {

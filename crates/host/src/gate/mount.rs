@@ -7,7 +7,7 @@
 //! /proc stand in the way, and whoever puts them there meanwhile; only regular files and directories are opened,
 //! none of /proc and the like, and never waited for; a mount is read-only unless it was given for writing; handles are bounded in number and never given
 //! twice; every use is charged to the run's budgets before it happens.
-//! Never: compares paths as texts, follows a link whose target is absolute, makes links, devices or set-id bits.
+//! Never: compares paths as texts to decide, follows a link whose target is absolute, makes links, devices or set-id bits.
 //!
 //! Before: `dispatch`. After: cap-std.
 #![cfg_attr(
@@ -23,6 +23,7 @@
 
 mod budget;
 mod handle;
+mod hook;
 mod operations;
 #[cfg(test)]
 mod tests;
@@ -40,11 +41,14 @@ use rustix::io::Errno;
 
 use crate::audit::{AuditEvent, AuditLog, FileDenial};
 use crate::clock;
-use crate::error::{LimitError, UsageError};
+use crate::control::Control;
+use crate::error::{Error, LimitError, UsageError};
 use crate::mounts::{MountInfo, check_mounts};
+use crate::run::ToolCaller;
 
 pub(crate) use budget::FileBudgets;
 use handle::Handle;
+pub use hook::FileAttempt;
 
 /// The mounts of a sandbox, and what its guest has open in them.
 #[derive(Debug, Default)]
@@ -88,11 +92,22 @@ pub(crate) struct Entry {
     number: u64,
 }
 
+/// Whom the gate tells what it decides, who may object, and who knows whether the run goes on.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) run: u64,
+    pub(crate) control: &'a Control,
+    pub(crate) audit: &'a AuditLog,
+    pub(crate) caller: Option<&'a dyn ToolCaller>,
+}
+
 /// Why an operation did not happen.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     /// The gate denies it.
     Denied(FileDenial),
+    /// The caller denies it, for this reason.
+    Objected(String),
     /// The file system of the host failed it.
     Failed(Errno),
     /// The run used more than it may.
@@ -136,7 +151,7 @@ impl From<io::Error> for Refusal {
 fn errno_of(denial: FileDenial) -> Errno {
     match denial {
         FileDenial::NoSuchMount | FileDenial::BadPath => Errno::INVAL,
-        FileDenial::LeavesMount | FileDenial::NotRegular => Errno::ACCESS,
+        FileDenial::LeavesMount | FileDenial::NotRegular | FileDenial::OutsideMounts => Errno::ACCESS,
         FileDenial::ReadOnly => Errno::ROFS,
         FileDenial::NoSuchHandle | FileDenial::NotOpenForThis => Errno::BADF,
         FileDenial::MountIsFull => Errno::DQUOT,
@@ -186,34 +201,62 @@ impl MountGate {
     ///
     /// # Errors
     ///
-    /// [`LimitError`] if the run used more than it may.
+    /// [`LimitError`] if the run used more than it may; what ends the run while the caller is asked.
     pub(crate) fn answer(
         &mut self,
         request: &FileRequest<'_>,
         budgets: &mut FileBudgets,
-        run: u64,
-        audit: &AuditLog,
-    ) -> Result<Answer, LimitError> {
-        let decided = self.admit(request);
-        if let (Ok(()), Some(at)) = (&decided, request.at())
-            && let Some(mount) = self.mount(at).ok().map(|mount| mount.guest.as_path())
-        {
-            let (operation, path) = (request.operation(), at.path);
-            audit.record(&AuditEvent::FileAllowed { run, operation, mount, path });
+        context: Context<'_>,
+    ) -> Result<Answer, Error> {
+        if let Err(refusal) = self.allow(request, context) {
+            return self.refuse(request, refusal, context);
         }
-        match decided.and_then(|()| self.perform(request, budgets)) {
-            Ok(answer) => Ok(answer),
-            Err(Refusal::Failed(errno)) => Ok(Answer::Failed(errno)),
-            Err(Refusal::Limit(error)) => Err(error),
-            Err(Refusal::Denied(reason)) => {
-                let path = request.at().map_or(&[][..], |at| at.path);
-                let mount = request.at().and_then(|at| self.mount(at).ok());
-                let mount = mount.map(|mount| mount.guest.as_path());
-                let operation = request.operation();
-                audit.record(&AuditEvent::FileDenied { run, operation, mount, path, reason });
-                Ok(Answer::Failed(errno_of(reason)))
-            }
+        match (context.caller, hook::Opening::of(request)) {
+            (Some(caller), Some(opening)) => self.ask(caller, &opening, budgets, context),
+            _ => self.act(request, budgets, context),
         }
+    }
+
+    /// Does what was allowed, and returns what the guest is told.
+    fn act(
+        &mut self,
+        request: &FileRequest<'_>,
+        budgets: &mut FileBudgets,
+        context: Context<'_>,
+    ) -> Result<Answer, Error> {
+        self.perform(request, budgets).or_else(|refusal| self.refuse(request, refusal, context))
+    }
+
+    /// Notes that nothing comes of a request, and returns what the guest is told.
+    fn refuse(
+        &self,
+        request: &FileRequest<'_>,
+        refusal: Refusal,
+        context: Context<'_>,
+    ) -> Result<Answer, Error> {
+        let (reason, errno) = match &refusal {
+            Refusal::Failed(errno) => return Ok(Answer::Failed(*errno)),
+            Refusal::Limit(error) => return Err((*error).into()),
+            Refusal::Denied(denial) => (denial.name(), errno_of(*denial)),
+            Refusal::Objected(reason) => (reason.as_str(), Errno::ACCESS),
+        };
+        let path = request.at().map_or(&[][..], |at| at.path);
+        let mount = request.at().and_then(|at| self.mount(at).ok());
+        let mount = mount.map(|mount| mount.guest.as_path());
+        let (run, operation) = (context.run, request.operation());
+        context.audit.record(&AuditEvent::FileDenied { run, operation, mount, path, reason });
+        Ok(Answer::Failed(errno))
+    }
+
+    /// Checks what can be said of a request before anything is touched, and notes that it is allowed.
+    fn allow(&self, request: &FileRequest<'_>, context: Context<'_>) -> Result<(), Refusal> {
+        self.admit(request)?;
+        if let Some(at) = request.at() {
+            let mount = self.mount(at)?.guest.as_path();
+            let (run, operation, path) = (context.run, request.operation(), at.path);
+            context.audit.record(&AuditEvent::FileAllowed { run, operation, mount, path });
+        }
+        Ok(())
     }
 
     /// Checks what can be said of a request before anything is touched: mount, path, and whether it may be changed.

@@ -277,7 +277,7 @@ fn every_decision_about_a_file_is_heard_of() {
                 format!("allowed {operation} {} {}", mount.display(), String::from_utf8_lossy(path))
             }
             AuditEvent::FileDenied { operation, path, reason, .. } => {
-                format!("denied {operation} {} {}", String::from_utf8_lossy(path), reason.name())
+                format!("denied {operation} {} {}", String::from_utf8_lossy(path), reason)
             }
             AuditEvent::ArtifactAllowed { path, .. } => format!("artifact {}", String::from_utf8_lossy(path)),
             _ => return,

@@ -9,6 +9,7 @@ mod audit;
 mod files;
 mod gates;
 mod guest;
+mod hooks;
 mod hostile;
 mod http;
 mod in_flight;

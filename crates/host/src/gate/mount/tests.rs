@@ -16,9 +16,10 @@ use hypercell_abi::message::{FilePath, FileRequest, OpenFlags};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-use super::{Answer, FileBudgets, MountGate};
+use super::{Answer, Context, FileBudgets, MountGate};
 use crate::audit::AuditLog;
-use crate::error::LimitError;
+use crate::control::Control;
+use crate::error::{Error, LimitError};
 use crate::limits::Limits;
 use crate::mounts::MountInfo;
 
@@ -51,7 +52,7 @@ impl Case {
     }
 
     fn ask(&mut self, request: &FileRequest<'_>) -> Result<Answer, LimitError> {
-        self.gate.answer(request, &mut self.budgets, 1, &AuditLog::default())
+        answer(&mut self.gate, request, &mut self.budgets)
     }
 
     fn answer(&mut self, request: &FileRequest<'_>) -> Answer {
@@ -98,6 +99,18 @@ impl Case {
 const READ: OpenFlags = OpenFlags::READ;
 const WRITE: OpenFlags = OpenFlags::WRITE;
 
+fn answer(
+    gate: &mut MountGate,
+    request: &FileRequest<'_>,
+    budgets: &mut FileBudgets,
+) -> Result<Answer, LimitError> {
+    let context = Context { run: 1, control: &Control::new(), audit: &AuditLog::default(), caller: None };
+    gate.answer(request, budgets, context).map_err(|error| match error {
+        Error::Limit(error) => error,
+        other => panic!("{other}"),
+    })
+}
+
 fn at(path: &[u8]) -> FilePath<'_> {
     FilePath { mount: 0, path }
 }
@@ -141,7 +154,7 @@ fn file_of_a_mount_is_read_and_listed() {
 fn sandbox_without_mounts_has_no_file() {
     let mut gate = MountGate::open(&[]).expect("nothing to open");
     let mut budgets = gate.budgets(&Limits::default());
-    let mut ask = |request| gate.answer(&request, &mut budgets, 1, &AuditLog::default());
+    let mut ask = |request| answer(&mut gate, &request, &mut budgets);
     assert_eq!(ask(FileRequest::Mounts), Ok(Answer::Mounts(vec![])));
     assert_eq!(ask(FileRequest::Stat { at: at(b""), follow: true }), Ok(Answer::Failed(Errno::INVAL)));
     assert_eq!(ask(FileRequest::StatHandle { handle: 1 }), Ok(Answer::Failed(Errno::BADF)));
