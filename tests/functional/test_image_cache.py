@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hypercell import Image, ImageError, PolicyError, Sandbox
+from hypercell import Image, ImageError, Limits, PolicyError, Sandbox
 
 pytestmark = [
     pytest.mark.slow,
@@ -201,3 +201,15 @@ def test_requirements_file_is_met_by_the_environment(tmp_path, cache):
     required.write_text("none-such\n")
     with pytest.raises(ImageError, match="none-such"):
         Image.from_environment(requirements=required, cache_dir=cache)
+
+
+def test_sandbox_with_memory_of_gibibytes_uses_it():
+    limits = Limits(memory_bytes=2 << 30)
+    with Sandbox(limits=limits, prepared=0) as box:
+        filled = box.run(
+            "data = bytearray(700 << 20)\ndata[::4096] = b'x' * len(data[::4096])\ndata.count(b'x')"
+        )
+        assert filled.value == (700 << 20) // 4096
+        assert filled.usage.memory_peak_bytes > 700 << 20
+        assert box.run("bytearray(4 << 30)").error.type == "MemoryError"
+        assert box.run("1 + 1").value == 2

@@ -39,8 +39,9 @@ class Done:
 
 class Image:
     notices: tuple = ()
+    packages: tuple = ()
     digest, python_version, size_bytes, path = "0" * 64, "3.11.7", 1, "/nowhere"
-    memory_bytes = 512 << 20
+    memory_bytes = 3 << 30
 
     @staticmethod
     def open(**_):

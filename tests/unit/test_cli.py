@@ -103,6 +103,7 @@ def test_options_become_limits(run):
         {
             "domains": [],
             "limits": hypercell.Limits(wall_time_s=2.5, memory_bytes=64 << 20),
+            "image": None,
             "mounts": [],
             "output_dir": None,
         },
@@ -119,6 +120,7 @@ def test_allow_becomes_domains(run):
     assert run.seen[0] == {
         "domains": domains,
         "limits": hypercell.Limits(),
+        "image": None,
         "mounts": [],
         "output_dir": None,
     }
@@ -130,6 +132,7 @@ def test_mounts_are_host_guest_and_mode(run):
     assert run.seen[0] == {
         "domains": [],
         "limits": hypercell.Limits(),
+        "image": None,
         "mounts": [
             hypercell.Mount("/data"),
             hypercell.Mount("/data", "/input"),
