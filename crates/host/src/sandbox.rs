@@ -187,6 +187,10 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         {
             // The last run was stopped while a tool ran, and nobody came back for it.
             self.fail(&error);
+            if self.options.state == StateMode::Kept {
+                // What was kept went with it, which somebody has to hear of.
+                return Err(error);
+            }
         }
         self.check_idle()?;
         check_code(spec.code, self.options.limits.code_bytes)?;
