@@ -38,6 +38,7 @@ def test_wait_that_nothing_in_the_vm_can_end_is_an_error_at_once(sandbox, code):
     assert result.value is True
 
 
+@pytest.mark.gate("Sleep", aspect="at_limit")
 @pytest.mark.parametrize(
     "code",
     [
@@ -60,6 +61,7 @@ def test_code_that_waits_or_works_for_ever_ends_at_the_time_limit(make_sandbox, 
     assert box.run("1").value == 1
 
 
+@pytest.mark.gate("Sleep", aspect="allowed")
 def test_sleep_within_the_limit_is_no_error(make_sandbox):
     box = make_sandbox(limits=hypercell.Limits(wall_time_s=5))
     assert box.run("import time; time.sleep(0.3)\n'slept'").value == "slept"
@@ -128,6 +130,7 @@ def test_output_flood_ends_at_the_output_limit(make_sandbox):
     assert box.run("1").value == 1
 
 
+@pytest.mark.gate("Output", aspect="at_limit")
 def test_output_limit_holds_at_its_edge(make_sandbox):
     box = make_sandbox(limits=hypercell.Limits(output_bytes=1000))
     assert len(box.run("print('x' * 999)").stdout) == 1000
@@ -137,6 +140,7 @@ def test_output_limit_holds_at_its_edge(make_sandbox):
         box.run("import sys\nprint('x' * 600)\nprint('y' * 600, file=sys.stderr)")
 
 
+@pytest.mark.gate("ToolCall", aspect="at_limit")
 def test_tool_calls_end_at_their_limit(make_sandbox):
     calls = []
     box = make_sandbox(tools={"ping": lambda: calls.append(1)}, limits=hypercell.Limits(tool_calls=3))
@@ -154,31 +158,24 @@ def test_tool_argument_larger_than_its_limit_raises_in_the_guest(make_sandbox):
         tools={"take": lambda data: seen.append(len(data))},
         limits=hypercell.Limits(tool_argument_bytes=10_000),
     )
-    code = """
-try:
-    take(data=bytes(20_000))
-    outcome = "taken"
-except Exception:
-    outcome = "raised"
-outcome
-"""
-    assert box.run(code).value == "raised"
-    assert seen == []
-    box.run("take(data=bytes(9_000))").raise_for_error()
-    assert seen == [9_000]
+    # A map, a key of four characters, and bytes with a head of three.
+    fits = 10_000 - 1 - 5 - 3
+    box.run("print('before')\ntake(data=bytes(n))", inputs={"n": fits}).raise_for_error()
+    result = box.run("print('before')\ntake(data=bytes(n))", inputs={"n": fits + 1})
+    assert (result.error.type, result.stdout) == ("ToolError", "before\n")
+    assert "arguments of 10001 bytes exceed tool_argument_bytes, which is 10000" in result.error.message
+    assert seen == [fits]
+    assert box.run("take(data=b'')\n1").value == 1
 
 
 def test_tool_result_larger_than_its_limit_raises_in_the_guest(make_sandbox):
     box = make_sandbox(tools={"give": lambda n: bytes(n)}, limits=hypercell.Limits(tool_result_bytes=10_000))
-    code = """
-try:
-    give(n=20_000)
-    outcome = "given"
-except Exception:
-    outcome = "raised"
-[outcome, len(give(n=9_000))]
-"""
-    assert box.run(code).value == ["raised", 9_000]
+    assert len(box.run("give(n=9_997)").value) == 9_997
+    result = box.run("print('before')\ngive(n=9_998)")
+    assert (result.error.type, result.stdout) == ("ToolError", "before\n")
+    assert "10001" in result.error.message
+    assert "tool_result_bytes" in result.error.message
+    assert len(box.run("give(n=9_997)").value) == 9_997
 
 
 def test_code_larger_than_its_limit_is_refused(make_sandbox):
@@ -191,11 +188,14 @@ def test_code_larger_than_its_limit_is_refused(make_sandbox):
         box.run("'" + "é" * 500 + "'")
 
 
+@pytest.mark.gate("RunDone", aspect="at_limit")
 def test_value_larger_than_its_limit_is_an_error_of_the_run(make_sandbox):
     box = make_sandbox(limits=hypercell.Limits(result_bytes=10_000))
-    assert len(box.run("bytes(9_000)").value) == 9_000
-    result = box.run("bytes(20_000)")
-    assert (result.value, result.error.type) == (None, "ValueNotSendableError")
+    assert len(box.run("bytes(9_997)").value) == 9_997
+    result = box.run("print('before')\nbytes(9_998)")
+    assert (result.value, result.error.type, result.stdout) == (None, "ValueNotSendableError", "before\n")
+    assert "10000" in result.error.message
+    assert len(box.run("bytes(9_997)").value) == 9_997
 
 
 def test_value_nested_too_deeply_is_an_error_of_the_run(sandbox):
