@@ -198,6 +198,99 @@ def test_value_larger_than_its_limit_is_an_error_of_the_run(make_sandbox):
     assert len(box.run("bytes(9_997)").value) == 9_997
 
 
+NEST = (
+    "def nest(levels):\n    value = []\n    for _ in range(levels - 1): value = [value]\n    return value\n"
+)
+
+
+def nested(levels):
+    value = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
+def test_result_of_a_run_is_as_deep_as_its_limit_and_a_level_more_ends_the_run(make_sandbox):
+    box = make_sandbox(limits=hypercell.Limits(value_depth=5))
+    result = box.run(NEST + "nest(5)")
+    assert (result.value, result.usage.value_depth) == (nested(5), 5)
+    with pytest.raises(hypercell.LimitError) as caught:
+        box.run(NEST + "print('before')\nnest(6)")
+    error = caught.value
+    assert (error.limit, error.used, error.maximum, error.unit) == ("value_depth", 6, 5, "levels")
+    assert str(error) == "6 levels exceed value_depth, which is 5"
+    assert (error.result.stdout, error.result.usage.value_depth) == ("before\n", 6)
+    assert box.run("1").value == 1
+
+
+def test_arguments_and_results_of_tools_are_as_deep_as_the_limit(make_sandbox):
+    seen = []
+    tools = {"take": lambda value: seen.append(value), "give": nested}
+    box = make_sandbox(tools=tools, limits=hypercell.Limits(value_depth=5))
+    # The arguments are a dict, the first level.
+    assert box.run(NEST + "take(value=nest(4))\nlen(give(levels=5))").usage.value_depth == 5
+    assert seen == [nested(4)]
+    result = box.run(NEST + "print('before')\ntake(value=nest(5))")
+    assert (result.error.type, result.stdout) == ("ToolError", "before\n")
+    assert "arguments of 6 levels exceed value_depth, which is 5" in result.error.message
+    result = box.run("print('before')\ngive(levels=6)")
+    assert (result.error.type, result.stdout) == ("ToolError", "before\n")
+    assert "a tool result of 6 levels exceeds value_depth, which is 5" in result.error.message
+    assert seen == [nested(4)]
+
+
+def test_calls_beside_each_other_are_as_deep_as_the_limit(make_sandbox):
+    box = make_sandbox(
+        tools={"take": lambda value: len(value), "give": nested}, limits=hypercell.Limits(value_depth=5)
+    )
+    code = """
+import asyncio
+calls = [call_tool_async("take", value=nest(n)) for n in (4, 5)]
+calls += [call_tool_async("give", levels=n) for n in (5, 6)]
+[type(one).__name__ for one in await asyncio.gather(*calls, return_exceptions=True)]
+"""
+    assert box.run(NEST + code).value == ["int", "ToolError", "list", "ToolError"]
+
+
+def test_inputs_are_as_deep_as_the_limit(make_sandbox):
+    box = make_sandbox(limits=hypercell.Limits(value_depth=5), keep_state=True)
+    box.run("kept = 1")
+    assert box.run("value[0][0][0] == [] and kept", inputs={"value": nested(4)}).value == 1
+    with pytest.raises(hypercell.ValueNotSendableError) as caught:
+        box.run("1", inputs={"value": nested(5)})
+    assert str(caught.value) == "inputs of 6 levels exceed value_depth, which is 5"
+    assert box.run("kept").value == 1
+
+
+def test_answer_of_a_paused_call_is_as_deep_as_the_limit(make_sandbox):
+    box = make_sandbox(tools={"ask": lambda: None}, pause_on=["ask"], limits=hypercell.Limits(value_depth=5))
+    box.run("ask()")
+    with pytest.raises(
+        hypercell.ValueNotSendableError, match="a tool result of 6 levels exceeds value_depth"
+    ):
+        box.resume(nested(6))
+    assert box.resume(nested(5)).value == nested(5)
+
+
+def test_sizes_of_code_and_values_are_reported(make_sandbox):
+    box = make_sandbox(tools={"echo": lambda data: data})
+    code = "echo(data=b''); echo(data=bytes(1000)); bytes(2000)  # é"
+    usage = box.run(code).usage
+    assert usage.code_bytes == len(code.encode())
+    assert (usage.tool_argument_bytes, usage.tool_result_bytes, usage.result_bytes) == (1009, 1003, 2003)
+    assert usage.value_depth == 1
+    usage = box.run("echo(data=[[{}]])").usage
+    assert usage.value_depth == 4
+
+
+def test_every_limit_is_in_usage():
+    limits = set(hypercell.Limits.__dataclass_fields__)
+    reported = set(hypercell.Usage.__dataclass_fields__)
+    # What a guest has at once is reported as its peak.
+    assert limits - reported == {"memory_bytes"}
+    assert "memory_peak_bytes" in reported
+
+
 def test_value_nested_too_deeply_is_an_error_of_the_run(sandbox):
     build = "value = 1\nfor _ in range({}): value = [value]\nvalue"
     depth = 64
