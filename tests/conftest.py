@@ -22,6 +22,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "vm: starts a micro-VM; skipped as one line where /dev/kvm cannot be opened"
     )
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
+    config.addinivalue_line(
+        "markers", "gate(*requests, aspect): what a guest asks for, and how that is decided (gates.py)"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

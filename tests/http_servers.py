@@ -3,10 +3,11 @@
 Paths: `/echo` (what came, as JSON), `/bytes/N`, `/chunked/N`, `/status/N`, `/redirect?to=URL&status=N`, `/loop`,
 `/hang` (no answer), `/hang-body` (a head, half a body, and no more), `/drip` (a byte now and then, for ever), `/short`
 (fewer bytes than it says), `/long` (more), `/both` (a length and chunks), `/bad-chunk`, `/garbage`, `/close`,
-`/big-head`, `/many-headers`, `/endless` (a body without end), `/gzip`, `/until-close` (a body that ends with the
-connection).
+`/big-head`, `/many-headers`, `/endless` (a body without end), `/huge` (a gibibyte), `/gzip`,
+`/bomb` (a gibibyte of zeroes, compressed to a mebibyte), `/until-close` (a body that ends with the connection).
 """
 
+import functools
 import gzip
 import http.server
 import json
@@ -14,6 +15,7 @@ import ssl
 import threading
 import time
 import urllib.parse
+import zlib
 from typing import Any
 
 PATTERN = bytes(range(256))
@@ -22,6 +24,13 @@ PATTERN = bytes(range(256))
 def pattern(size: int) -> bytes:
     """Returns the bytes that `/bytes/N` sends."""
     return (PATTERN * (size // 256 + 1))[:size]
+
+
+@functools.cache
+def bomb() -> bytes:
+    """Returns a gibibyte of zeroes, compressed."""
+    packer = zlib.compressobj(9, wbits=31)
+    return b"".join(packer.compress(bytes(1 << 20)) for _ in range(1024)) + packer.flush()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -143,6 +152,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.raw(b"HTTP/1.1 200 OK\r\n\r\n")
         while not self.server.stopping.is_set():
             self.wfile.write(bytes(1 << 16))
+
+    def do_huge(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(1 << 30))
+        self.end_headers()
+        for _ in range(1 << 14):
+            self.wfile.write(bytes(1 << 16))
+
+    def do_bomb(self) -> None:
+        self.answer(bomb(), Content_Encoding="gzip")
 
     def do_until_close(self) -> None:
         self.raw(b"HTTP/1.1 200 OK\r\n\r\n" + b"to the end")

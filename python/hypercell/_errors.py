@@ -100,7 +100,7 @@ class LimitError(HypercellError):
         limit: Name of the limit, such as `"wall_time_s"`.
         used: What the run used or asked for, in `unit`.
         maximum: What was allowed, in `unit`.
-        unit: `"s"`, `"bytes"`, `"calls"`, `"requests"` or `"files"`.
+        unit: `"s"`, `"bytes"`, `"calls"`, `"requests"`, `"files"` or `"levels"`.
         result: Output and usage until the limit, or `None` where nothing ran.
     """
 

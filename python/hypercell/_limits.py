@@ -18,6 +18,7 @@ _RANGES = {
     "tool_result_bytes": (1, 16 * MIB),
     "result_bytes": (1, 16 * MIB),
     "code_bytes": (1, MIB),
+    "value_depth": (1, 64),
     "http_requests": (0, 1 << 40),
     "http_request_bytes": (0, 1 << 30),
     "http_response_bytes": (0, 1 << 40),
@@ -48,6 +49,8 @@ class Limits:
         tool_result_bytes: Encoded result of one call, in bytes.
         result_bytes: Encoded result of the run, in bytes.
         code_bytes: The code, in bytes of UTF-8.
+        value_depth: Lists, dicts and the like within each other, in any value that crosses. Inputs and arguments are a
+            dict themselves. Too deep a value raises where it is sent; a result that deep ends the run.
         http_requests: HTTP requests; each redirect that the host follows is one.
         http_request_bytes: URLs, headers and bodies of all HTTP requests together, in bytes. The host holds a body in
             memory until it is sent.
@@ -75,6 +78,7 @@ class Limits:
     tool_result_bytes: int = 16 * MIB
     result_bytes: int = 16 * MIB
     code_bytes: int = MIB
+    value_depth: int = 64
     http_requests: int = 1000
     http_request_bytes: int = 16 * MIB
     http_response_bytes: int = 64 * MIB

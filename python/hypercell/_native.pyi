@@ -49,6 +49,11 @@ class _Usage(TypedDict):
     memory_peak_bytes: int
     page_faults: int
     syscalls: int
+    code_bytes: int
+    tool_argument_bytes: int
+    tool_result_bytes: int
+    result_bytes: int
+    value_depth: int
     file_read_bytes: int
     file_write_bytes: int
     open_files: int
@@ -324,6 +329,7 @@ class Sandbox:
         tool_result_bytes: int,
         result_bytes: int,
         code_bytes: int,
+        value_depth: int,
         domains: list[tuple[str, list[str] | None, list[tuple[str, bytes]], bool, bytes | None]] = ...,
         http_requests: int,
         http_request_bytes: int,
@@ -357,6 +363,7 @@ class Sandbox:
             tool_result_bytes: Encoded result of one call, in bytes.
             result_bytes: Encoded result of a run, in bytes.
             code_bytes: UTF-8 of the code, in bytes.
+            value_depth: Lists, dicts and the like within each other, in any value that crosses.
             domains: What the guest may reach by HTTP: pattern, methods or None for all, headers that the host sets,
                 whether private addresses are allowed, and certificates in PEM or None for those of the system.
             http_requests: HTTP requests of a run.

@@ -56,6 +56,11 @@ class Usage:
         turns: Times the VM was entered.
         page_faults: Page faults the guest kernel answered.
         syscalls: System calls of the guest's Python.
+        code_bytes: Bytes of the code, in UTF-8.
+        tool_argument_bytes: Most bytes of encoded arguments that a tool call had, denied ones included.
+        tool_result_bytes: Most bytes of an encoded result of a tool.
+        result_bytes: Bytes of the encoded result of the run.
+        value_depth: Levels of the deepest value that crossed or was refused: inputs, arguments, results.
         file_read_bytes: Bytes read from mounts.
         file_write_bytes: Bytes written to mounts, and what files grew by without being written.
         open_files: Most files and directories of mounts open at once.
@@ -77,6 +82,11 @@ class Usage:
     turns: int = 0
     page_faults: int = 0
     syscalls: int = 0
+    code_bytes: int = 0
+    tool_argument_bytes: int = 0
+    tool_result_bytes: int = 0
+    result_bytes: int = 0
+    value_depth: int = 0
     file_read_bytes: int = 0
     file_write_bytes: int = 0
     open_files: int = 0

@@ -309,7 +309,8 @@ class Sandbox:
             GuestCrashError: The code killed its interpreter.
             ProtocolError: The guest broke the rules of the wire.
             OutputDirError: A file of `/output` cannot be written to `output_dir`.
-            RunCancelledError: `cancel()` was called.
+            RunCancelledError: `cancel()` was called, or had been while the last run was paused, and kept state is lost
+                with that.
             SandboxBusyError: Another thread runs something in this sandbox, one of its own tools called this, or the
                 last run is paused.
             SandboxClosedError: The sandbox is closed, or was closed meanwhile.
@@ -371,6 +372,7 @@ class Sandbox:
 
         Raises:
             PolicyError: There is nothing to take one of: no state is kept, and no run is paused.
+            RunCancelledError: The run that was paused was cancelled.
             SandboxBusyError: Something runs in it.
             SandboxClosedError: The sandbox is closed.
             SandboxPoisonedError: `keep_state` is set and the last run lost the state.

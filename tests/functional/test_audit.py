@@ -320,6 +320,7 @@ ANSWERS = [
 ]
 
 
+@pytest.mark.gate("ToolWait", aspect="denied_by_rule")
 def test_hook_is_asked_about_each_of_the_calls_beside_each_other(make_sandbox):
     box = make_sandbox(tools=[add, slow_add], before_tool_call=judge)
     assert box.run(GATHERED, inputs={"calls": CALLS}).value == ANSWERS
@@ -339,6 +340,7 @@ def test_async_sandbox_asks_and_tells_too():
     assert [event.reason for event in events if event.event == "tool_denied"] == ["13 is not allowed"] * 2
 
 
+@pytest.mark.gate("ToolCall", aspect="denied_by_rule")
 def test_denied_tool_does_not_run(make_sandbox):
     ran = []
 

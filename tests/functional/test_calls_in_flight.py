@@ -48,6 +48,7 @@ def value(result):
     return result.value
 
 
+@pytest.mark.gate("ToolWait", aspect="allowed")
 @pytest.mark.parametrize("name", ["double", "block"])
 def test_gathered_calls_run_at_once_and_keep_their_order(run, name):
     result = run(GATHER, tools=[double, block], inputs={"name": name, "count": 40})
@@ -189,6 +190,7 @@ def test_state_that_is_kept_goes_on_after_calls_were_left(hypercell_with_image):
         assert value(box.run("[x, await call_tool_async('double', n=x)]")) == [5, 10]
 
 
+@pytest.mark.gate("ToolWait", aspect="at_limit")
 def test_calls_count_and_one_too_many_ends_the_run(run):
     ran = []
     tools = {"note": ran.append}
@@ -205,6 +207,7 @@ def test_calls_count_and_one_too_many_ends_the_run(run):
         run(code, tools=tools, limits=limits, inputs={"count": 11})
 
 
+@pytest.mark.gate("ToolWait", aspect="denied_by_default")
 def test_tools_are_denied_by_default_and_by_limit_each_for_itself(run):
     events = []
     code = """

@@ -44,6 +44,7 @@ def why(make_sandbox):
     return ask
 
 
+@pytest.mark.gate("HttpSend", aspect="denied_by_rule")
 def test_what_no_rule_allows_is_denied_with_the_rule_that_comes_nearest(why, http_server):
     url, port = http_server.url, http_server.port
     assert why(url + "/a/b", url + "/a") == "allowed"

@@ -59,6 +59,7 @@ def fetching(make_sandbox, http_server, client):
     return run
 
 
+@pytest.mark.gate("HttpSend", aspect="allowed")
 def test_get_returns_status_headers_and_body(fetching, http_server):
     status, headers, body = fetching("fetch('GET', url + '/bytes/1000?q=1&q=%20')")
     assert (status, body) == (200, pattern(1000))
@@ -90,6 +91,7 @@ def test_every_status_arrives(fetching, status):
     assert (found, body) == (status, b"" if status in (204, 304) else b"status")
 
 
+@pytest.mark.gate("HttpRead", aspect="allowed")
 @pytest.mark.parametrize("size", [0, 1, 131_072, 131_073, 3_000_001])
 @pytest.mark.parametrize("kind", ["bytes", "chunked"])
 def test_body_of_any_size_comes_whole(fetching, kind, size):
@@ -99,6 +101,7 @@ def test_body_of_any_size_comes_whole(fetching, kind, size):
     assert found == (size, pattern(size)[-100:])
 
 
+@pytest.mark.gate("HttpPart", aspect="allowed")
 @pytest.mark.parametrize("size", [1, 131_072, 131_073, 3_000_001])
 def test_body_of_any_size_goes_whole(fetching, http_server, size):
     assert fetching("fetch('POST', url + '/bytes/0', body=body)[0]", body=pattern(size)) == 200
@@ -116,6 +119,7 @@ def test_many_requests_follow_each_other(fetching, http_server):
     assert len(http_server.asked) == 40
 
 
+@pytest.mark.gate("HttpSend", aspect="denied_by_default")
 def test_without_domains_every_request_is_denied(make_sandbox, http_server, client):
     result = make_sandbox().run(program(client, "fetch('GET', url)"), inputs={"url": http_server.url + "/x"})
     assert result.error is not None

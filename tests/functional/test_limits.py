@@ -38,6 +38,7 @@ def test_wait_that_nothing_in_the_vm_can_end_is_an_error_at_once(sandbox, code):
     assert result.value is True
 
 
+@pytest.mark.gate("Sleep", aspect="at_limit")
 @pytest.mark.parametrize(
     "code",
     [
@@ -60,6 +61,7 @@ def test_code_that_waits_or_works_for_ever_ends_at_the_time_limit(make_sandbox, 
     assert box.run("1").value == 1
 
 
+@pytest.mark.gate("Sleep", aspect="allowed")
 def test_sleep_within_the_limit_is_no_error(make_sandbox):
     box = make_sandbox(limits=hypercell.Limits(wall_time_s=5))
     assert box.run("import time; time.sleep(0.3)\n'slept'").value == "slept"
@@ -128,6 +130,7 @@ def test_output_flood_ends_at_the_output_limit(make_sandbox):
     assert box.run("1").value == 1
 
 
+@pytest.mark.gate("Output", aspect="at_limit")
 def test_output_limit_holds_at_its_edge(make_sandbox):
     box = make_sandbox(limits=hypercell.Limits(output_bytes=1000))
     assert len(box.run("print('x' * 999)").stdout) == 1000
@@ -137,6 +140,7 @@ def test_output_limit_holds_at_its_edge(make_sandbox):
         box.run("import sys\nprint('x' * 600)\nprint('y' * 600, file=sys.stderr)")
 
 
+@pytest.mark.gate("ToolCall", aspect="at_limit")
 def test_tool_calls_end_at_their_limit(make_sandbox):
     calls = []
     box = make_sandbox(tools={"ping": lambda: calls.append(1)}, limits=hypercell.Limits(tool_calls=3))
@@ -154,31 +158,24 @@ def test_tool_argument_larger_than_its_limit_raises_in_the_guest(make_sandbox):
         tools={"take": lambda data: seen.append(len(data))},
         limits=hypercell.Limits(tool_argument_bytes=10_000),
     )
-    code = """
-try:
-    take(data=bytes(20_000))
-    outcome = "taken"
-except Exception:
-    outcome = "raised"
-outcome
-"""
-    assert box.run(code).value == "raised"
-    assert seen == []
-    box.run("take(data=bytes(9_000))").raise_for_error()
-    assert seen == [9_000]
+    # A map, a key of four characters, and bytes with a head of three.
+    fits = 10_000 - 1 - 5 - 3
+    box.run("print('before')\ntake(data=bytes(n))", inputs={"n": fits}).raise_for_error()
+    result = box.run("print('before')\ntake(data=bytes(n))", inputs={"n": fits + 1})
+    assert (result.error.type, result.stdout) == ("ToolError", "before\n")
+    assert "arguments of 10001 bytes exceed tool_argument_bytes, which is 10000" in result.error.message
+    assert seen == [fits]
+    assert box.run("take(data=b'')\n1").value == 1
 
 
 def test_tool_result_larger_than_its_limit_raises_in_the_guest(make_sandbox):
     box = make_sandbox(tools={"give": lambda n: bytes(n)}, limits=hypercell.Limits(tool_result_bytes=10_000))
-    code = """
-try:
-    give(n=20_000)
-    outcome = "given"
-except Exception:
-    outcome = "raised"
-[outcome, len(give(n=9_000))]
-"""
-    assert box.run(code).value == ["raised", 9_000]
+    assert len(box.run("give(n=9_997)").value) == 9_997
+    result = box.run("print('before')\ngive(n=9_998)")
+    assert (result.error.type, result.stdout) == ("ToolError", "before\n")
+    assert "10001" in result.error.message
+    assert "tool_result_bytes" in result.error.message
+    assert len(box.run("give(n=9_997)").value) == 9_997
 
 
 def test_code_larger_than_its_limit_is_refused(make_sandbox):
@@ -191,11 +188,107 @@ def test_code_larger_than_its_limit_is_refused(make_sandbox):
         box.run("'" + "é" * 500 + "'")
 
 
+@pytest.mark.gate("RunDone", aspect="at_limit")
 def test_value_larger_than_its_limit_is_an_error_of_the_run(make_sandbox):
     box = make_sandbox(limits=hypercell.Limits(result_bytes=10_000))
-    assert len(box.run("bytes(9_000)").value) == 9_000
-    result = box.run("bytes(20_000)")
-    assert (result.value, result.error.type) == (None, "ValueNotSendableError")
+    assert len(box.run("bytes(9_997)").value) == 9_997
+    result = box.run("print('before')\nbytes(9_998)")
+    assert (result.value, result.error.type, result.stdout) == (None, "ValueNotSendableError", "before\n")
+    assert "10000" in result.error.message
+    assert len(box.run("bytes(9_997)").value) == 9_997
+
+
+NEST = (
+    "def nest(levels):\n    value = []\n    for _ in range(levels - 1): value = [value]\n    return value\n"
+)
+
+
+def nested(levels):
+    value = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
+def test_result_of_a_run_is_as_deep_as_its_limit_and_a_level_more_ends_the_run(make_sandbox):
+    box = make_sandbox(limits=hypercell.Limits(value_depth=5))
+    result = box.run(NEST + "nest(5)")
+    assert (result.value, result.usage.value_depth) == (nested(5), 5)
+    with pytest.raises(hypercell.LimitError) as caught:
+        box.run(NEST + "print('before')\nnest(6)")
+    error = caught.value
+    assert (error.limit, error.used, error.maximum, error.unit) == ("value_depth", 6, 5, "levels")
+    assert str(error) == "6 levels exceed value_depth, which is 5"
+    assert (error.result.stdout, error.result.usage.value_depth) == ("before\n", 6)
+    assert box.run("1").value == 1
+
+
+def test_arguments_and_results_of_tools_are_as_deep_as_the_limit(make_sandbox):
+    seen = []
+    tools = {"take": lambda value: seen.append(value), "give": nested}
+    box = make_sandbox(tools=tools, limits=hypercell.Limits(value_depth=5))
+    # The arguments are a dict, the first level.
+    assert box.run(NEST + "take(value=nest(4))\nlen(give(levels=5))").usage.value_depth == 5
+    assert seen == [nested(4)]
+    result = box.run(NEST + "print('before')\ntake(value=nest(5))")
+    assert (result.error.type, result.stdout) == ("ToolError", "before\n")
+    assert "arguments of 6 levels exceed value_depth, which is 5" in result.error.message
+    result = box.run("print('before')\ngive(levels=6)")
+    assert (result.error.type, result.stdout) == ("ToolError", "before\n")
+    assert "a tool result of 6 levels exceeds value_depth, which is 5" in result.error.message
+    assert seen == [nested(4)]
+
+
+def test_calls_beside_each_other_are_as_deep_as_the_limit(make_sandbox):
+    box = make_sandbox(
+        tools={"take": lambda value: len(value), "give": nested}, limits=hypercell.Limits(value_depth=5)
+    )
+    code = """
+import asyncio
+calls = [call_tool_async("take", value=nest(n)) for n in (4, 5)]
+calls += [call_tool_async("give", levels=n) for n in (5, 6)]
+[type(one).__name__ for one in await asyncio.gather(*calls, return_exceptions=True)]
+"""
+    assert box.run(NEST + code).value == ["int", "ToolError", "list", "ToolError"]
+
+
+def test_inputs_are_as_deep_as_the_limit(make_sandbox):
+    box = make_sandbox(limits=hypercell.Limits(value_depth=5), keep_state=True)
+    box.run("kept = 1")
+    assert box.run("value[0][0][0] == [] and kept", inputs={"value": nested(4)}).value == 1
+    with pytest.raises(hypercell.ValueNotSendableError) as caught:
+        box.run("1", inputs={"value": nested(5)})
+    assert str(caught.value) == "inputs of 6 levels exceed value_depth, which is 5"
+    assert box.run("kept").value == 1
+
+
+def test_answer_of_a_paused_call_is_as_deep_as_the_limit(make_sandbox):
+    box = make_sandbox(tools={"ask": lambda: None}, pause_on=["ask"], limits=hypercell.Limits(value_depth=5))
+    box.run("ask()")
+    with pytest.raises(
+        hypercell.ValueNotSendableError, match="a tool result of 6 levels exceeds value_depth"
+    ):
+        box.resume(nested(6))
+    assert box.resume(nested(5)).value == nested(5)
+
+
+def test_sizes_of_code_and_values_are_reported(make_sandbox):
+    box = make_sandbox(tools={"echo": lambda data: data})
+    code = "echo(data=b''); echo(data=bytes(1000)); bytes(2000)  # é"
+    usage = box.run(code).usage
+    assert usage.code_bytes == len(code.encode())
+    assert (usage.tool_argument_bytes, usage.tool_result_bytes, usage.result_bytes) == (1009, 1003, 2003)
+    assert usage.value_depth == 1
+    usage = box.run("echo(data=[[{}]])").usage
+    assert usage.value_depth == 4
+
+
+def test_every_limit_is_in_usage():
+    limits = set(hypercell.Limits.__dataclass_fields__)
+    reported = set(hypercell.Usage.__dataclass_fields__)
+    # What a guest has at once is reported as its peak.
+    assert limits - reported == {"memory_bytes"}
+    assert "memory_peak_bytes" in reported
 
 
 def test_value_nested_too_deeply_is_an_error_of_the_run(sandbox):

@@ -190,6 +190,7 @@ def test_mapping_that_is_never_closed_reaches_the_file_at_the_end_of_the_run(mak
     assert (data / "a.txt").read_text() == "FIRST\nsecond\n"
 
 
+@pytest.mark.gate("file.mounts", aspect="at_limit")
 def test_as_many_mounts_as_may_be_with_paths_as_long_as_may_be(make_sandbox, data):
     deep = "/" + "/".join("d" * 200 for _ in range(20))
     mounts = [(data, f"{deep[: 4000 - 3 * 4]}-{n:02}") for n in range(64)]
@@ -269,6 +270,7 @@ def test_names_that_are_no_utf8_keep_their_bytes(make_sandbox, data):
     assert (data / "\udcff").exists()
 
 
+@pytest.mark.gate("file.list", aspect="at_limit")
 def test_directory_of_many_files_is_listed_whole_and_rewound(make_sandbox, data):
     for n in range(3000):
         (data / f"file-{n:05}-{'x' * (n % 90)}").touch()
@@ -312,12 +314,14 @@ size, last
 LIMITS = [
     ("file_read_bytes", 256, "open('/work/sub/b.bin', 'rb', buffering=0).read({})", "bytes"),
     ("file_write_bytes", 100, "open('/work/new', 'wb').write(bytes({}))", "bytes"),
+    ("file_write_bytes", 100, "open('/work/new', 'wb').truncate({})", "bytes"),
     ("open_files", 5, "files = [open('/work/a.txt') for _ in range({})]", "files"),
     ("file_count", 7, "[__import__('os').mkdir(f'/work/{{n}}') for n in range({})]", "files"),
 ]
 
 
-@pytest.mark.parametrize(("limit", "maximum", "code", "unit"), LIMITS, ids=[row[0] for row in LIMITS])
+@pytest.mark.gate("file.open", "file.read", "file.write", "file.truncate", "file.mkdir", aspect="at_limit")
+@pytest.mark.parametrize(("limit", "maximum", "code", "unit"), LIMITS)
 def test_limit_holds_at_its_edge_and_the_next_run_works(make_sandbox, data, limit, maximum, code, unit):
     if limit == "file_read_bytes":
         (data / "sub" / "b.bin").write_bytes(bytes(1000))

@@ -27,6 +27,7 @@ def test_output_comes_while_the_code_runs(make_sandbox):
     assert times[2][1] - times[1][1] > 0.1
 
 
+@pytest.mark.gate("Output", aspect="allowed")
 def test_events_together_are_the_output_of_the_result(make_sandbox):
     code = """
 import os, sys

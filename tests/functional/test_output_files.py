@@ -15,6 +15,7 @@ os.symlink('/tmp', '/output/link')
 """
 
 
+@pytest.mark.gate("file.artifact", aspect="allowed")
 def test_files_are_in_the_result_with_size_and_media_type(sandbox):
     result = sandbox.run(LEAVE)
     assert result.files == {
@@ -122,6 +123,7 @@ LIMITS = [
 ]
 
 
+@pytest.mark.gate("file.artifact", aspect="at_limit")
 @pytest.mark.parametrize(("limit", "maximum", "code", "unit"), LIMITS, ids=[row[0] for row in LIMITS])
 def test_limit_holds_at_its_edge_and_whole_files_are_kept(make_sandbox, limit, maximum, code, unit):
     box = make_sandbox(limits=hypercell.Limits(**{limit: maximum}))

@@ -266,6 +266,31 @@ def test_paused_run_can_be_cancelled_and_closed(make_sandbox):
         box.resume(1)
 
 
+@pytest.mark.parametrize("keep_state", [False, True])
+def test_no_snapshot_is_taken_of_a_paused_run_that_was_cancelled(make_sandbox, keep_state):
+    box = make_sandbox(tools=TOOLS, pause_on=["approve"], keep_state=keep_state)
+    box.run("approve(what='')")
+    assert box.cancel()
+    with pytest.raises(hypercell.RunCancelledError):
+        box.snapshot()
+    assert box.pending is None
+    box.reset()
+    assert box.run("1").value == 1
+
+
+def test_state_lost_with_a_cancelled_pause_is_not_lost_in_silence(make_sandbox):
+    box = make_sandbox(tools=TOOLS, pause_on=["approve"], keep_state=True)
+    box.run("kept = 1")
+    box.run("approve(what='')")
+    assert box.cancel()
+    with pytest.raises(hypercell.RunCancelledError):
+        box.run("kept")
+    with pytest.raises(hypercell.SandboxPoisonedError):
+        box.run("kept")
+    box.reset()
+    assert box.run("'kept' in globals()").value is False
+
+
 def test_pause_gives_its_vm_up_for_the_pool():
     with (
         Pool(prepared=1, max_prepared=1) as pool,

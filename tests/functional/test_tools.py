@@ -34,6 +34,8 @@ def add(a: int, b: int = 1) -> int:
     return a + b
 
 
+@pytest.mark.gate("RunDone", aspect="allowed")
+@pytest.mark.gate("ToolCall", aspect="allowed")
 def test_tool_is_called_by_call_tool_and_by_name(make_sandbox):
     box = make_sandbox(tools=[add])
     assert box.run("[call_tool('add', a=1, b=2), add(a=5), add(5, 6), add(5, b=7)]").value == [3, 6, 11, 12]
@@ -151,6 +153,7 @@ def test_dataclass_and_pydantic_parameters_arrive_as_objects(make_sandbox):
     assert caught(box, "both(point={'x': 3}, user={})")[0] == "TypeError"
 
 
+@pytest.mark.gate("ToolCall", aspect="denied_by_rule")
 def test_unknown_tool_raises_in_the_guest_naming_it(make_sandbox):
     box = make_sandbox(tools=[add])
     kind, message = caught(box, "call_tool('subtract', a=1)")

@@ -66,6 +66,7 @@ outcome
 """
 
 
+@pytest.mark.gate("ToolCall", aspect="denied_by_default")
 @pytest.mark.parametrize("what", DENIED)
 def test_default_sandbox_may_not(sandbox, listener, what):
     code = PRELUDE + ATTEMPT.format(DENIED[what])

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,21 @@ def attempt(box, code, http_server):
     return caught.value
 
 
+@contextlib.contextmanager
+def host_grows_less_than(most_bytes):
+    """Expects this process never to have so many bytes of memory more than it has now."""
+    Path("/proc/self/clear_refs").write_text("5")  # The peak is from now on.
+    before = peak_bytes()
+    yield
+    assert peak_bytes() - before < most_bytes
+
+
+def peak_bytes():
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
+
+@pytest.mark.gate("HttpSend", aspect="at_limit")
 def test_requests_up_to_the_limit_pass_and_one_more_ends_the_run(box_with, http_server):
     box = box_with(http_requests=3)
     result = box.run(PRELUDE + "[http.get(url).status for _ in range(3)]", inputs={"url": http_server.url})
@@ -45,6 +61,7 @@ def test_denied_requests_and_redirects_count(box_with, http_server):
     assert attempt(box, "http.get(url + '/redirect?to=/redirect%3Fto=/')", http_server).used == 3
 
 
+@pytest.mark.gate("HttpPart", aspect="at_limit")
 def test_request_bytes_up_to_the_limit_pass_and_one_more_ends_the_run(box_with, http_server):
     code = "http.put(url + '/bytes/0', data=b'x' * size, headers={'X-Y': 'z'}).status"
     counted = box_with().run(PRELUDE + code, inputs={"url": http_server.url, "size": 300_000})
@@ -57,6 +74,7 @@ def test_request_bytes_up_to_the_limit_pass_and_one_more_ends_the_run(box_with, 
     assert len(http_server.asked) == 2
 
 
+@pytest.mark.gate("HttpRead", aspect="at_limit")
 def test_response_bytes_up_to_the_limit_pass_and_one_more_ends_the_run(box_with, http_server):
     code = "len(http.get(url + path).body)"
     used = (
@@ -76,6 +94,45 @@ def test_response_without_end_ends_at_the_limit(box_with, http_server):
     error = attempt(box_with(http_response_bytes=1 << 20), "http.get(url + '/endless').body", http_server)
     assert error.limit == "http_response_bytes"
     assert error.used <= (1 << 20) + (128 << 10)
+
+
+def test_body_of_a_gibibyte_ends_the_run_at_the_limit_and_takes_no_memory(box_with, http_server):
+    code = "with http.get(url + '/huge') as response:\n    for _ in response.iter_bytes(): pass"
+    with host_grows_less_than(100 << 20):
+        error = attempt(box_with(), code, http_server)
+    assert (error.limit, error.maximum) == ("http_response_bytes", 64 << 20)
+    assert error.used <= (64 << 20) + (128 << 10)
+
+
+@pytest.mark.timeout(200)
+def test_body_of_a_gibibyte_goes_through_a_guest_of_64_mebibytes(box_with, http_server):
+    box = box_with(http_response_bytes=2 << 30, memory_bytes=64 << 20, wall_time_s=150, http_time_s=150)
+    code = "with http.get(url + '/huge') as response: size = sum(map(len, response.iter_bytes()))\nsize"
+    with host_grows_less_than(100 << 20):
+        result = box.run(PRELUDE + code, inputs={"url": http_server.url})
+    assert (result.error, result.value) == (None, 1 << 30)
+    assert result.usage.http_response_bytes >= 1 << 30
+    assert result.usage.memory_peak_bytes < 32 << 20
+
+
+def test_request_of_a_gibibyte_ends_the_run_before_it_is_held(box_with, http_server):
+    code = "http.put(url, data=(bytes(1 << 20) for _ in range(1024)))"
+    with host_grows_less_than(100 << 20):
+        error = attempt(box_with(), code, http_server)
+    assert (error.limit, error.maximum) == ("http_request_bytes", 16 << 20)
+    assert error.used <= (16 << 20) + (128 << 10)
+    assert http_server.asked == []
+
+
+def test_compressed_bomb_is_unpacked_in_the_guest_alone(box_with, http_server):
+    box = box_with(wall_time_s=60)
+    code = "import gzip\nbody = http.get(url + '/bomb').body\ngzip.decompress(body)"
+    # The guest may have 128 MiB, which are memory of this process.
+    with host_grows_less_than(200 << 20):
+        result = box.run(PRELUDE + code, inputs={"url": http_server.url})
+    assert result.error.type == "MemoryError"
+    assert 1_000_000 < result.usage.http_response_bytes < 2_000_000
+    assert box.run("1").value == 1
 
 
 @pytest.mark.parametrize("path", ["/hang", "/hang-body", "/drip", "/drip-head"])
@@ -193,6 +250,7 @@ def test_threads_of_requests_that_were_left_behind_end(box_with, http_server):
     assert of_requests() == 0
 
 
+@pytest.mark.gate("HttpClose", aspect="allowed")
 def test_responses_that_stay_open_are_bounded_and_closing_one_helps(box_with, http_server):
     code = (
         "held = [http.get(url + '/bytes/1000000') for _ in range(16)]\n"

@@ -81,7 +81,13 @@ impl<'a> RawValue<'a> {
     #[must_use]
     pub fn item_count(self) -> usize {
         // It was walked without an error before.
-        measure(self.0).map_or(0, |(_, items)| items)
+        measure(self.0).map_or(0, |measured| measured.items)
+    }
+
+    /// Counts the levels of arrays and maps within each other, by walking the value again; 0 for a scalar.
+    #[must_use]
+    pub fn depth(self) -> usize {
+        measure(self.0).map_or(0, |measured| measured.depth)
     }
 }
 
@@ -193,12 +199,22 @@ fn read_pair(bytes: &[u8], offset: usize) -> Result<(&str, RawValue<'_>, usize),
 /// [`WireError::UnknownTag`], [`WireError::TagContent`], [`WireError::UnknownSimple`], or a limit:
 /// [`WireError::ValueTooLong`], [`WireError::ValueTooDeep`], [`WireError::TooManyItems`], [`WireError::IntTooLong`].
 pub fn value_len(input: &[u8]) -> Result<usize, WireError> {
-    measure(input).map(|(len, _)| len)
+    measure(input).map(|measured| measured.len)
 }
 
-/// Returns length and data items of the value at the start of `input`.
-fn measure(input: &[u8]) -> Result<(usize, usize), WireError> {
-    let mut open = OpenContainers { left: [0; MAX_VALUE_DEPTH], depth: 0 };
+/// What a walk over a value finds.
+struct Measured {
+    /// Bytes.
+    len: usize,
+    /// Data items.
+    items: usize,
+    /// Levels of arrays and maps.
+    depth: usize,
+}
+
+/// Measures the value at the start of `input`.
+fn measure(input: &[u8]) -> Result<Measured, WireError> {
+    let mut open = OpenContainers { left: [0; MAX_VALUE_DEPTH], depth: 0, deepest: 0 };
     let mut items = 0usize;
     let mut tag = None;
     let mut offset = 0;
@@ -235,7 +251,7 @@ fn measure(input: &[u8]) -> Result<(usize, usize), WireError> {
         }
         offset = end;
         if !open.expects_item() {
-            return Ok((offset, items));
+            return Ok(Measured { len: offset, items, depth: open.deepest });
         }
     }
 }
@@ -244,6 +260,7 @@ fn measure(input: &[u8]) -> Result<(usize, usize), WireError> {
 struct OpenContainers {
     left: [u64; MAX_VALUE_DEPTH],
     depth: usize,
+    deepest: usize,
 }
 
 impl OpenContainers {
@@ -256,6 +273,7 @@ impl OpenContainers {
         let slot = self.left.get_mut(self.depth).ok_or(too_deep)?;
         *slot = count;
         self.depth = self.depth.saturating_add(1);
+        self.deepest = self.deepest.max(self.depth);
         Ok(next)
     }
 

@@ -20,12 +20,13 @@ use hypercell_abi::{GuestFrame, HostFrame, KernelRequest, RawValue};
 
 use crate::audit::{AuditEvent, ToolAnswer as AuditedAnswer};
 use crate::channel::Outgoing;
-use crate::control::{Control, Counted};
+use crate::control::{Control, Counted, Crossing};
 use crate::dispatch::{self, Gates, Next};
 use crate::error::{Error, UsageError};
 use crate::gate::{FileBudgets, HttpContext, HttpGate, MountGate, ToolGate};
 use crate::guest::Link;
 use crate::in_flight::{InFlight, Outcome};
+use crate::limits::Limits;
 use crate::run::{CodeError, OwnedValue, ToolAnswer, ToolCall, ToolCaller, ToolReply, ToolWait};
 use crate::sandbox::SandboxOptions;
 use crate::shorten::shorten_middle;
@@ -154,6 +155,7 @@ impl<'a> Answers<'a> {
             files: &mut self.run.files,
             output: self.control,
             max_result_bytes: self.options.limits.result_bytes,
+            max_value_depth: self.options.limits.value_depth,
             max_memory_bytes: self.options.limits.memory_bytes,
             audit: &self.options.audit,
             caller: self.run.caller.as_deref(),
@@ -264,7 +266,7 @@ impl<'a> Answers<'a> {
             self.run.pending = None;
             return self.next_in_flight(is_asked);
         };
-        let answer = CheckedReply::new(reply, self.options.limits.tool_result_bytes)?;
+        let answer = CheckedReply::new(reply, &self.options.limits)?;
         let frame = HostFrame::ToolReply(WireReply { id: guest_id, outcome: answer.outcome() });
         let turn = self.encode(&Outgoing::Program(frame), is_asked)?;
         self.run.pending = None;
@@ -364,13 +366,16 @@ impl<'a> Answers<'a> {
         if !self.run.in_flight.runs(call) {
             return Err(UsageError::NoSuchCall { call }.into());
         }
-        let answer = CheckedReply::new(reply, self.options.limits.tool_result_bytes)?;
+        let answer = CheckedReply::new(reply, &self.options.limits)?;
         self.audit(call, &answer);
         self.run.in_flight.finish(call, answer.into_owned());
         Ok(())
     }
 
     fn audit(&self, call: u64, answer: &CheckedReply<'_>) {
+        if let CheckedReply::Value(value) = answer {
+            self.control.count_value(Crossing::ToolResult, *value);
+        }
         let run = self.run.number;
         let (answer, answer_bytes) = match answer {
             CheckedReply::Value(value) => (AuditedAnswer::Value, value.as_bytes().len()),
@@ -395,12 +400,17 @@ enum CheckedReply<'a> {
 }
 
 impl<'a> CheckedReply<'a> {
-    fn new(reply: ToolReply<'a>, max_bytes: u64) -> Result<Self, UsageError> {
+    fn new(reply: ToolReply<'a>, limits: &Limits) -> Result<Self, UsageError> {
         match reply {
             ToolReply::Value(value) => {
                 let len_bytes = u64::try_from(value.as_bytes().len()).unwrap_or(u64::MAX);
+                let (max_bytes, max_depth) = (limits.tool_result_bytes, limits.value_depth);
                 if len_bytes > max_bytes {
                     return Err(UsageError::ReplyTooLong { len_bytes, max_bytes });
+                }
+                let depth = u64::try_from(value.depth()).unwrap_or(u64::MAX);
+                if depth > max_depth {
+                    return Err(UsageError::ReplyTooDeep { depth, max_depth });
                 }
                 Ok(Self::Value(value))
             }

@@ -110,6 +110,8 @@ pub enum ToolDenial {
     UnknownTool,
     /// The arguments are above `tool_argument_bytes`.
     ArgumentsTooLong,
+    /// The arguments are nested deeper than values may be.
+    ArgumentsTooDeep,
 }
 
 /// Why the mount gate denies a use of a file.

@@ -12,8 +12,8 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hypercell_abi::ExitHeader;
 use hypercell_abi::message::OutputStream;
+use hypercell_abi::{ExitHeader, RawValue};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use syscalls::Sysno;
@@ -100,6 +100,23 @@ pub(crate) struct Past {
 pub(crate) struct Counted {
     pub(crate) page_faults: u32,
     pub(crate) syscalls: u32,
+}
+
+/// What a value is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crossing {
+    /// The inputs of a run, which have no limit of their own for bytes.
+    Inputs,
+    /// The arguments of a tool call.
+    Arguments,
+    /// What a tool returned.
+    ToolResult,
+    /// What a run ended with.
+    Result,
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 impl Control {
@@ -372,6 +389,28 @@ impl Control {
         data: &[u8],
     ) -> Result<Result<(), Errno>, Error> {
         lock(&self.0.record).as_mut().map_or(Ok(Ok(())), |record| record.artifacts.take(path, offset, data))
+    }
+
+    /// Notes the size and the levels of a value that crosses, or tries to.
+    pub(crate) fn count_value(&self, crossing: Crossing, value: RawValue<'_>) {
+        if let Some(record) = lock(&self.0.record).as_mut() {
+            let used = &mut record.usage.values;
+            let most_bytes = match crossing {
+                Crossing::Inputs => &mut 0,
+                Crossing::Arguments => &mut used.argument_bytes,
+                Crossing::ToolResult => &mut used.tool_result_bytes,
+                Crossing::Result => &mut used.result_bytes,
+            };
+            *most_bytes = (*most_bytes).max(count(value.as_bytes().len()));
+            used.depth = used.depth.max(count(value.depth()));
+        }
+    }
+
+    /// Notes the size of the code.
+    pub(crate) fn count_code(&self, code: &str) {
+        if let Some(record) = lock(&self.0.record).as_mut() {
+            record.usage.values.code_bytes = count(code.len());
+        }
     }
 
     /// Notes what was done with files of mounts.

@@ -21,7 +21,7 @@ use hypercell_abi::GuestFrame;
 use hypercell_abi::message::{Exited, FileRequest, RunDone, ToolCall, ToolWait};
 
 use crate::audit::{AuditEvent, AuditLog, ContentDigest};
-use crate::control::Control;
+use crate::control::{Control, Crossing};
 use crate::error::{CrashError, Error, LimitError, LimitKind, ProtocolError};
 use crate::gate::{
     Budget, FileAnswer, FileBudgets, FileContext, HttpGate, HttpNext, MountGate, ToolDecision, ToolGate,
@@ -42,6 +42,7 @@ pub(crate) struct Gates<'a> {
     pub(crate) files: &'a mut FileBudgets,
     pub(crate) output: &'a Control,
     pub(crate) max_result_bytes: u64,
+    pub(crate) max_value_depth: u64,
     pub(crate) max_memory_bytes: u64,
     pub(crate) audit: &'a AuditLog,
     /// Who may object to what a gate allows.
@@ -116,7 +117,7 @@ pub(crate) fn dispatch(frame: GuestFrame<'_>, gates: &mut Gates<'_>) -> Result<N
         GuestFrame::HttpPart(part) => Ok(Next::Http { id: part.id, next: gates.http.decide_part(&part)? }),
         GuestFrame::HttpRead(read) => Ok(Next::Http { id: read.id, next: gates.http.decide_read(read) }),
         GuestFrame::HttpClose { id } => Ok(Next::Http { id, next: gates.http.close(id) }),
-        GuestFrame::RunDone(done) => finish(done, gates.max_result_bytes),
+        GuestFrame::RunDone(done) => finish(done, gates),
         GuestFrame::Sleep { ns } => Ok(Next::Sleep(Duration::from_nanos(ns))),
         GuestFrame::File(FileRequest::Artifact { path, offset, data }) => {
             take_artifact(path, offset, data, gates)
@@ -151,6 +152,7 @@ fn decide_call(call: &ToolCall<'_>, gates: &mut Gates<'_>) -> Result<Next, Error
     let args = call.args.as_value();
     let argument_bytes = args.as_bytes().len();
     let (run, name) = (gates.run, call.name);
+    gates.output.count_value(Crossing::Arguments, args);
     match gates.tools.decide(call)? {
         ToolDecision::Allow => {
             let call_number = gates.next_call;
@@ -207,10 +209,12 @@ fn decide_wait(wait: &ToolWait<'_>, gates: &mut Gates<'_>) -> Result<Next, Error
     Ok(Next::WaitForTools(run::ToolWait { calls, cancelled, timeout }))
 }
 
-fn finish(done: RunDone<'_>, max_result_bytes: u64) -> Result<Next, Error> {
+fn finish(done: RunDone<'_>, gates: &Gates<'_>) -> Result<Next, Error> {
     let outcome = match done.outcome {
         Ok(value) => {
-            Budget::new(LimitKind::Result, max_result_bytes).charge(value.as_bytes().len())?;
+            gates.output.count_value(Crossing::Result, value);
+            Budget::new(LimitKind::Result, gates.max_result_bytes).charge(value.as_bytes().len())?;
+            Budget::new(LimitKind::ValueDepth, gates.max_value_depth).charge(value.depth())?;
             Ok(OwnedValue::new(value))
         }
         Err(error) => Err(CodeError {

@@ -88,6 +88,12 @@ pub enum UsageError {
     /// A tool's result above its limit. The call still waits, and may be answered otherwise.
     #[error("a tool result of {len_bytes} bytes exceeds tool_result_bytes, which is {max_bytes}")]
     ReplyTooLong { len_bytes: u64, max_bytes: u64 },
+    /// Inputs nested deeper than their limit.
+    #[error("inputs of {depth} levels exceed value_depth, which is {max_depth}")]
+    InputsTooDeep { depth: u64, max_depth: u64 },
+    /// A tool's result nested deeper than its limit. The call still waits, and may be answered otherwise.
+    #[error("a tool result of {depth} levels exceeds value_depth, which is {max_depth}")]
+    ReplyTooDeep { depth: u64, max_depth: u64 },
     /// A new run, while the last one waits for the result of a tool.
     #[error("the last run still waits for the result of the tool {tool:?}")]
     RunPending { tool: String },
@@ -211,6 +217,8 @@ pub enum LimitKind {
     ToolCalls,
     /// Result of the run.
     Result,
+    /// Levels of a value.
+    ValueDepth,
     /// Number of HTTP requests, redirects included.
     HttpRequests,
     /// HTTP requests together: URLs, headers and bodies.
@@ -244,6 +252,7 @@ impl LimitKind {
             Self::Output => "output_bytes",
             Self::ToolCalls => "tool_calls",
             Self::Result => "result_bytes",
+            Self::ValueDepth => "value_depth",
             Self::HttpRequests => "http_requests",
             Self::HttpRequestBytes => "http_request_bytes",
             Self::HttpResponseBytes => "http_response_bytes",
@@ -263,6 +272,7 @@ impl LimitKind {
         match self {
             Self::WallTime | Self::GuestTime => "s",
             Self::ToolCalls => "calls",
+            Self::ValueDepth => "levels",
             Self::HttpRequests => "requests",
             Self::OpenFiles | Self::FileCount | Self::OutputFileCount => "files",
             _ => "bytes",

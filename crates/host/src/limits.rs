@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
-use hypercell_abi::limits::{MAX_CODE_BYTES, MAX_TOOL_NAME_BYTES, MAX_TOOLS, MAX_VALUE_BYTES};
+use hypercell_abi::limits::{
+    MAX_CODE_BYTES, MAX_TOOL_NAME_BYTES, MAX_TOOLS, MAX_VALUE_BYTES, MAX_VALUE_DEPTH,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::error::UsageError;
@@ -53,6 +55,8 @@ pub struct Limits {
     pub result_bytes: u64,
     /// UTF-8 bytes of the code.
     pub code_bytes: u64,
+    /// Lists, dicts and the like within each other, in any value that crosses; inputs and arguments are a dict themselves.
+    pub value_depth: u64,
     /// HTTP requests; each redirect that the host follows is one.
     pub http_requests: u64,
     /// HTTP requests of a run together: URLs, headers and bodies. The host holds each request in memory.
@@ -79,7 +83,7 @@ pub struct Limits {
 
 impl Default for Limits {
     /// 30 seconds, 128 MiB of memory, 1 MiB of output, 1000 tool calls with 1 MiB of arguments and 16 MiB of result
-    /// each, 16 MiB of result, 1 MiB of code; 1000 HTTP requests with 16 MiB together, 64 MiB of responses, 30 seconds each;
+    /// each, 16 MiB of result, 1 MiB of code, values of 64 levels; 1000 HTTP requests with 16 MiB together, 64 MiB of responses, 30 seconds each;
     /// from mounts 16 GiB read, 1 GiB written, 256 files open at once, 10,000 made;
     /// 1000 files in /output of 32 MiB each and 64 MiB together.
     fn default() -> Self {
@@ -93,6 +97,7 @@ impl Default for Limits {
             tool_result_bytes: MAX_VALUE_BYTES as u64,
             result_bytes: MAX_VALUE_BYTES as u64,
             code_bytes: MAX_CODE_BYTES as u64,
+            value_depth: MAX_VALUE_DEPTH as u64,
             http_requests: 1000,
             http_request_bytes: 16 << 20,
             http_response_bytes: 64 << 20,
@@ -124,6 +129,7 @@ impl Limits {
             ("tool_result_bytes", self.tool_result_bytes, 1, value_max),
             ("result_bytes", self.result_bytes, 1, value_max),
             ("code_bytes", self.code_bytes, 1, MAX_CODE_BYTES as u64),
+            ("value_depth", self.value_depth, 1, MAX_VALUE_DEPTH as u64),
             ("http_requests", self.http_requests, 0, u64::MAX),
             ("http_request_bytes", self.http_request_bytes, 0, MAX_HTTP_REQUEST_BYTES),
             ("http_response_bytes", self.http_response_bytes, 0, u64::MAX),
@@ -174,6 +180,7 @@ impl Limits {
             ("tool_result_bytes", self.tool_result_bytes.to_string(), other.tool_result_bytes.to_string()),
             ("result_bytes", self.result_bytes.to_string(), other.result_bytes.to_string()),
             ("code_bytes", self.code_bytes.to_string(), other.code_bytes.to_string()),
+            ("value_depth", self.value_depth.to_string(), other.value_depth.to_string()),
             ("http_requests", self.http_requests.to_string(), other.http_requests.to_string()),
             ("http_request_bytes", self.http_request_bytes.to_string(), other.http_request_bytes.to_string()),
             (

@@ -256,6 +256,22 @@ pub struct OutputUsage {
     pub count: u64,
 }
 
+/// Sizes of what crossed, or tried to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValueUsage {
+    /// UTF-8 bytes of the code.
+    pub code_bytes: u64,
+    /// Encoded arguments of the tool call that had most.
+    pub argument_bytes: u64,
+    /// Encoded result of the tool call that had most.
+    pub tool_result_bytes: u64,
+    /// Encoded result of the run.
+    pub result_bytes: u64,
+    /// Levels of the deepest value.
+    pub depth: u64,
+}
+
 /// What a run used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -284,6 +300,8 @@ pub struct Usage {
     pub page_faults: u64,
     /// System calls served.
     pub syscalls: u64,
+    /// Code and values.
+    pub values: ValueUsage,
     /// Files of mounts.
     pub files: FileUsage,
     /// Files of /output.

@@ -15,15 +15,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use hypercell_abi::HostFrame;
 use hypercell_abi::message::RunRequest;
+use hypercell_abi::{HostFrame, NamedValues};
 
 use crate::answers::{Answers, Flow, PendingCall, Run};
 use crate::artifacts::{self, Artifacts};
 use crate::audit::{AuditEvent, AuditLog, RunEnding};
 use crate::channel::Outgoing;
 use crate::clock;
-use crate::control::{Control, Counted};
+use crate::control::{Control, Counted, Crossing};
 use crate::dispatch;
 use crate::engine::{Engine, EngineSource, VmError};
 use crate::error::{CrashError, Error, MachineError, SnapshotError, UsageError};
@@ -187,10 +187,17 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         {
             // The last run was stopped while a tool ran, and nobody came back for it.
             self.fail(&error);
+            if self.options.state == StateMode::Kept {
+                // What was kept went with it, which somebody has to hear of.
+                return Err(error);
+            }
         }
         self.check_idle()?;
         check_code(spec.code, self.options.limits.code_bytes)?;
+        check_inputs(spec.inputs, self.options.limits.value_depth)?;
         self.control.begin(&self.options.limits)?;
+        self.control.count_code(spec.code);
+        self.control.count_value(Crossing::Inputs, spec.inputs.as_value());
         let artifacts = Artifacts::new(&self.options.limits, self.output_dir.clone());
         self.control.take_artifacts_into(artifacts);
         self.runs = self.runs.saturating_add(1);
@@ -569,6 +576,14 @@ fn check_code(code: &str, max_bytes: u64) -> Result<(), UsageError> {
     match code.find('\0') {
         Some(offset) => Err(UsageError::CodeHasNul { offset }),
         None => Ok(()),
+    }
+}
+
+/// Checks inputs, which are one map.
+fn check_inputs(inputs: NamedValues<'_>, max_depth: u64) -> Result<(), UsageError> {
+    match u64::try_from(inputs.as_value().depth()).unwrap_or(u64::MAX) {
+        depth if depth > max_depth => Err(UsageError::InputsTooDeep { depth, max_depth }),
+        _ => Ok(()),
     }
 }
 

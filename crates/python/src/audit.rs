@@ -193,6 +193,7 @@ fn denial(reason: ToolDenial) -> &'static str {
     match reason {
         ToolDenial::UnknownTool => "unknown_tool",
         ToolDenial::ArgumentsTooLong => "arguments_too_long",
+        ToolDenial::ArgumentsTooDeep => "arguments_too_deep",
         _ => "other",
     }
 }

@@ -71,7 +71,9 @@ fn class_of_usage(error: &UsageError) -> &'static str {
         UsageError::RunPending { .. } => "SandboxBusyError",
         // Its run has ended, and whoever ran the tool comes too late.
         UsageError::NoSuchCall { .. } => "RunCancelledError",
-        UsageError::ReplyTooLong { .. } => "ValueNotSendableError",
+        UsageError::ReplyTooLong { .. }
+        | UsageError::ReplyTooDeep { .. }
+        | UsageError::InputsTooDeep { .. } => "ValueNotSendableError",
         // All others are settings, code or names that cannot be.
         _ => "PolicyError",
     }

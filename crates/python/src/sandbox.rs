@@ -75,7 +75,7 @@ impl Sandbox {
     #[new]
     #[pyo3(signature = (
         base, *, pool=None, tools, keep_state, wall_time_s, guest_time_s, memory_bytes, output_bytes, tool_calls, tool_argument_bytes,
-        tool_result_bytes, result_bytes, code_bytes, domains=Vec::new(), http_requests, http_request_bytes,
+        tool_result_bytes, result_bytes, code_bytes, value_depth, domains=Vec::new(), http_requests, http_request_bytes,
         http_response_bytes, http_time_s, file_read_bytes, file_write_bytes, open_files, file_count,
         output_file_bytes, output_total_bytes, output_file_count, mounts, output_dir=None, audit=None
     ))]
@@ -95,6 +95,7 @@ impl Sandbox {
         tool_result_bytes: u64,
         result_bytes: u64,
         code_bytes: u64,
+        value_depth: u64,
         domains: Vec<Domain>,
         http_requests: u64,
         http_request_bytes: u64,
@@ -129,6 +130,7 @@ impl Sandbox {
                 tool_result_bytes,
                 result_bytes,
                 code_bytes,
+                value_depth,
                 http_requests,
                 http_request_bytes,
                 http_response_bytes,
@@ -383,6 +385,11 @@ impl Done {
         usage.set_item("memory_peak_bytes", used.memory_peak_bytes)?;
         usage.set_item("page_faults", used.page_faults)?;
         usage.set_item("syscalls", used.syscalls)?;
+        usage.set_item("code_bytes", used.values.code_bytes)?;
+        usage.set_item("tool_argument_bytes", used.values.argument_bytes)?;
+        usage.set_item("tool_result_bytes", used.values.tool_result_bytes)?;
+        usage.set_item("result_bytes", used.values.result_bytes)?;
+        usage.set_item("value_depth", used.values.depth)?;
         usage.set_item("file_read_bytes", used.files.read_bytes)?;
         usage.set_item("file_write_bytes", used.files.write_bytes)?;
         usage.set_item("open_files", used.files.open)?;

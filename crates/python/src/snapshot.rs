@@ -87,6 +87,7 @@ impl Snapshot {
         dict.set_item("tool_result_bytes", limits.tool_result_bytes)?;
         dict.set_item("result_bytes", limits.result_bytes)?;
         dict.set_item("code_bytes", limits.code_bytes)?;
+        dict.set_item("value_depth", limits.value_depth)?;
         dict.set_item("http_requests", limits.http_requests)?;
         dict.set_item("http_request_bytes", limits.http_request_bytes)?;
         dict.set_item("http_response_bytes", limits.http_response_bytes)?;

@@ -17,8 +17,8 @@ use crate::limits::{Limits, ToolInfo};
 
 /// Exception that the guest sees when it calls what is not a tool.
 const UNKNOWN_TOOL: &str = "LookupError";
-/// Exception that the guest sees when its arguments are too long.
-const ARGUMENTS_TOO_LONG: &str = "ValueError";
+/// Exception that the guest sees when its arguments are too long or too deep.
+const ARGUMENTS_TOO_MUCH: &str = "ValueError";
 /// Names listed to a guest that calls what is not a tool.
 const MAX_LISTED_NAMES: usize = 32;
 
@@ -29,6 +29,7 @@ pub(crate) struct ToolGate {
     tools: BTreeMap<String, bool>,
     calls: Budget,
     max_argument_bytes: u64,
+    max_depth: u64,
 }
 
 /// What becomes of a call.
@@ -54,6 +55,7 @@ impl ToolGate {
             tools: tools.iter().map(|tool| (tool.name.clone(), tool.pauses)).collect(),
             calls: Budget::new(LimitKind::ToolCalls, limits.tool_calls),
             max_argument_bytes: limits.tool_argument_bytes,
+            max_depth: limits.value_depth,
         }
     }
 
@@ -70,14 +72,21 @@ impl ToolGate {
             return Ok(ToolDecision::Deny { reason, type_name: UNKNOWN_TOOL, message });
         }
         let argument_bytes = call.args.as_value().as_bytes().len();
-        if u64::try_from(argument_bytes).is_ok_and(|bytes| bytes <= self.max_argument_bytes) {
-            return Ok(ToolDecision::Allow);
-        }
-        let max_bytes = self.max_argument_bytes;
-        let message =
-            format!("arguments of {argument_bytes} bytes exceed tool_argument_bytes, which is {max_bytes}");
-        let reason = ToolDenial::ArgumentsTooLong;
-        Ok(ToolDecision::Deny { reason, type_name: ARGUMENTS_TOO_LONG, message })
+        let (reason, message) = if count(argument_bytes) > self.max_argument_bytes {
+            let max_bytes = self.max_argument_bytes;
+            let message = format!(
+                "arguments of {argument_bytes} bytes exceed tool_argument_bytes, which is {max_bytes}"
+            );
+            (ToolDenial::ArgumentsTooLong, message)
+        } else {
+            let (depth, max_depth) = (count(call.args.as_value().depth()), self.max_depth);
+            if depth <= max_depth {
+                return Ok(ToolDecision::Allow);
+            }
+            let message = format!("arguments of {depth} levels exceed value_depth, which is {max_depth}");
+            (ToolDenial::ArgumentsTooDeep, message)
+        };
+        Ok(ToolDecision::Deny { reason, type_name: ARGUMENTS_TOO_MUCH, message })
     }
 
     /// Whether a call of this tool pauses the run.
@@ -108,6 +117,10 @@ impl ToolGate {
         let and_more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
         format!("no tool is named {name:?}; there are {}{and_more}", listed.join(", "))
     }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -181,6 +194,20 @@ mod tests {
             reason: ToolDenial::ArgumentsTooLong,
             type_name: "ValueError",
             message: "arguments of 8 bytes exceed tool_argument_bytes, which is 7".into(),
+        };
+        assert_eq!(gate(&["add"], &limits).decide(&call("add", args)), Ok(denied));
+    }
+    #[test]
+    fn arguments_as_deep_as_the_limit_are_allowed_and_a_level_more_is_not() {
+        // {"a": [[]]}
+        let args = NamedValues::new(&[0xa1, 0x61, b'a', 0x81, 0x80]).expect("a map");
+        let limits = Limits { value_depth: 3, ..Limits::default() };
+        assert_eq!(gate(&["add"], &limits).decide(&call("add", args)), Ok(ToolDecision::Allow));
+        let limits = Limits { value_depth: 2, ..Limits::default() };
+        let denied = ToolDecision::Deny {
+            reason: ToolDenial::ArgumentsTooDeep,
+            type_name: "ValueError",
+            message: "arguments of 3 levels exceed value_depth, which is 2".into(),
         };
         assert_eq!(gate(&["add"], &limits).decide(&call("add", args)), Ok(denied));
     }

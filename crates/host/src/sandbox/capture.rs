@@ -35,9 +35,16 @@ impl Sandbox {
     /// # Errors
     ///
     /// [`SnapshotError::NothingKept`], after which all is as it was; [`SnapshotError::Vm`] and other errors of the VM,
-    /// after which the state is lost; [`UsageError::Closed`].
+    /// after which the state is lost; [`Error::Cancelled`] and others that a run was stopped with; [`UsageError::Closed`].
     pub fn snapshot(&mut self) -> Result<Arc<Snapshot>, Error> {
         self.check_open()?;
+        if self.run.is_some()
+            && let Err(error) = self.control.check_stop()
+        {
+            // Copies of a run that was stopped would go on with it.
+            self.fail(&error);
+            return Err(error);
+        }
         let run = match &self.run {
             Some(run) => Some(self.saved_run(run)?),
             None if self.options.state == StateMode::Kept => None,

@@ -141,6 +141,7 @@ fn without_rules_no_request_reaches_the_network() {
     assert_eq!((said, server.visits()), (vec![expected], 0));
 }
 
+// gate: HttpPart HttpRead HttpClose, denied_by_default
 #[test]
 fn frames_in_the_wrong_order_get_an_error_and_the_run_goes_on() {
     let url = "http://127.0.0.1:1/";

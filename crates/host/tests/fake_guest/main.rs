@@ -6,6 +6,7 @@
 
 mod answers;
 mod audit;
+mod every_request;
 mod files;
 mod gates;
 mod guest;
