@@ -5,7 +5,7 @@
 //! `dispatch`, the gates.
 //!
 //! Guarantees: an ELF is checked and laid out anew (`elf`) before the hypervisor's library sees it, and gets no more memory
-//! than a sandbox of its limit. Nothing of an ELF runs before the first turn, so that every instruction of it can be
+//! than a sandbox of its limit, 512 MiB at most. Nothing of an ELF runs before the first turn, so that every instruction of it can be
 //! interrupted. Never: trusts a byte of either.
 //!
 //! Before: the Python package's `hypercell.testing`. After: `vm`, or the player.
@@ -63,8 +63,8 @@ impl RawGuest {
     pub fn elf(bytes: &[u8], memory_bytes: u64) -> Result<Self, Error> {
         let (class_bytes, scratch_bytes) = image::memory_class(memory_bytes);
         let start = Start::new(scratch_bytes).map_err(MachineError::Hypervisor)?;
-        let laid_out =
-            elf::lay_out(bytes, memory_bytes, &start).map_err(|source| UsageError::RawElf { source })?;
+        let laid_out = elf::lay_out(bytes, memory_bytes.min(class_bytes), &start)
+            .map_err(|source| UsageError::RawElf { source })?;
         let image = hex::encode(&Sha256::digest(bytes));
         let base = Base { image, python: String::new(), memory_bytes: class_bytes };
         Ok(Self { kind: Kind::Elf { laid_out, scratch_bytes }, base })
