@@ -11,6 +11,7 @@ __all__ = [
     "Image",
     "Pool",
     "Probe",
+    "RawGuest",
     "Sandbox",
     "Snapshot",
     "ToolCall",
@@ -306,6 +307,26 @@ class Probe:
         """Drops the VM."""
 
 @final
+class RawGuest:
+    """What runs in place of our kernel; `Sandbox` takes it as `base`. Its VMs are each started anew."""
+
+    @staticmethod
+    def elf(data: bytes, memory_bytes: int) -> RawGuest:
+        """Checks and prepares a static ELF.
+
+        Args:
+            data: The file.
+            memory_bytes: Memory limit of the sandboxes, which the ELF may not exceed either.
+
+        Raises:
+            PolicyError: It cannot be a guest; the message says why.
+        """
+
+    @staticmethod
+    def played(play: Callable[[bytes], bytes]) -> RawGuest:
+        """Has a function say what the guest says to a turn. What it raises is the guest's death."""
+
+@final
 class Sandbox:
     """Runs code in micro-VMs made from an image or a snapshot, one run at a time.
 
@@ -315,7 +336,7 @@ class Sandbox:
 
     def __new__(
         cls,
-        base: Image | Snapshot,
+        base: Image | Snapshot | RawGuest,
         *,
         pool: Pool | None = None,
         tools: list[tuple[str, str, str, bool]],

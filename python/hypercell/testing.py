@@ -1,4 +1,4 @@
-"""Tools to attack hypercell: strategies that make what crosses its boundaries, and its decoders behind a C interface.
+"""Tools to attack hypercell: hostile guests, strategies that make what crosses its boundaries, and its decoders in C.
 
 Needs `pip install hypercell[testing]`. This module is for people who test hypercell or check its claims. It is not
 stable: any release may change it.
@@ -10,18 +10,23 @@ Example:
     def test_frame_gets_an_answer(frame):
         codec.check("guest_frame", frame)
 
-Guarantees that a check raises for no bytes, except `CodecPanicError` for a defect of hypercell. Never starts a VM.
+    guest = RawGuest(play=lambda turn: turn_of(b"no frame at all"))
+    with guest.sandbox() as box, pytest.raises(hypercell.ProtocolError):
+        guest.attack(box)
+
+Guarantees that a check raises for no bytes, except `CodecPanicError` for a defect of hypercell. Only `RawGuest` starts
+VMs.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _native
+from ._raw_guest import RawGuest, frame_of, turn_number, turn_of
 
 try:
     import cffi
@@ -32,13 +37,21 @@ except ImportError as error:
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
-__all__ = ["Codec", "CodecPanicError", "frames", "guest_paths", "mutations", "turns", "urls", "values"]
+__all__ = [
+    "Codec",
+    "CodecPanicError",
+    "RawGuest",
+    "frame_of",
+    "frames",
+    "guest_paths",
+    "mutations",
+    "turn_number",
+    "turn_of",
+    "turns",
+    "urls",
+    "values",
+]
 
-_FRAME = struct.Struct("<IHHII")
-_FRAME_MAGIC = 0x4C454348
-_EXIT = struct.Struct("<IHHIIIIII48s")
-_EXIT_MAGIC = 0x58454348
-_ABI_VERSION = 1
 # Codes of frames that a guest sends: docs/abi.md.
 _GUEST_KINDS = (*range(0x101, 0x108), *range(0x120, 0x124), *range(0x181, 0x185), 0x190)
 # Some keys that messages have, so that bodies get past the first check.
@@ -130,7 +143,7 @@ def frames(*, seq: int = 0) -> SearchStrategy[bytes]:
     kinds = st.sampled_from(_GUEST_KINDS) | st.integers(0, 0xFFFF)
 
     def frame(kind: int, body: bytes) -> bytes:
-        return _FRAME.pack(_FRAME_MAGIC, _ABI_VERSION, kind, len(body), seq) + body
+        return frame_of(kind, body, seq=seq)
 
     number, text = st.integers(0, 0xFFFFFFFF), st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
     call = st.fixed_dictionaries(
@@ -157,7 +170,7 @@ def turns(*, seq: int = 0) -> SearchStrategy[bytes]:
     numbers = st.lists(st.integers(0, 0xFFFFFFFF), min_size=4, max_size=4)
 
     def turn(frame: bytes, unsupported: int, counters: list[int], table: bytes) -> bytes:
-        return _EXIT.pack(_EXIT_MAGIC, _ABI_VERSION, unsupported, len(frame), *counters, 0, table) + frame
+        return turn_of(frame, counters=counters, unsupported=unsupported, table=table)
 
     return st.builds(turn, frames(seq=seq), st.integers(0, 13), numbers, st.binary(min_size=48, max_size=48))
 

@@ -17,6 +17,7 @@ use hypercell_abi::{FrameKind, WireError};
 use crate::engine::VmError;
 pub use crate::image::ImageError;
 use crate::preflight::Check;
+pub use crate::raw_guest::ElfError;
 
 /// Why an operation on a sandbox failed.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,9 @@ pub enum UsageError {
     /// A time limit that cannot take effect.
     #[error("{limit} is {}, which is not above 0 and up to {}", value.as_secs_f64(), max.as_secs())]
     TimeOutOfRange { limit: &'static str, value: Duration, max: Duration },
+    /// An ELF that cannot be a guest.
+    #[error("the elf cannot be a guest: {source}")]
+    RawElf { source: ElfError },
     /// More tools than the guest can be told of.
     #[error("{count} tools exceed {max}")]
     TooManyTools { count: usize, max: usize },

@@ -39,7 +39,7 @@ mod system;
 mod tree;
 mod warm;
 
-pub(crate) use build::scratch_bytes;
+pub(crate) use build::{memory_class, scratch_bytes};
 pub use cache::Metadata;
 pub use catalog::Listed;
 pub(crate) use cpu::{difference as difference_of_processors, features as cpu_features};
@@ -101,8 +101,7 @@ impl Image {
             });
         }
         let cache = Cache::open(&options.cache_dir)?;
-        let (cpu, engine) =
-            (cpu::features(), build::engine_settings(build::memory_class(options.memory_bytes).1));
+        let (cpu, engine) = (cpu::features(), build::engine_settings(memory_class(options.memory_bytes).1));
         let library_path = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
         let request = Request {
             python: &options.python,
@@ -260,7 +259,7 @@ impl Plan<'_> {
         bytecode::add_bytecode(&mut tree, &interpreter, &staging.path().join("bytecode"))?;
         report("packing files", 0.4)?;
         let archive = pack::pack(&tree)?;
-        let (memory_bytes, scratch_bytes) = build::memory_class(self.options.memory_bytes);
+        let (memory_bytes, scratch_bytes) = memory_class(self.options.memory_bytes);
         let started = build::start(self.kernel, &archive, &interpreter, &self.warm, scratch_bytes, report)?;
         if let Some((module, message)) =
             started.warm_failed.iter().find(|(module, _)| self.options.warm.contains(module))

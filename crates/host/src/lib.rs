@@ -38,6 +38,7 @@ pub mod pool;
 mod preflight;
 mod preparer;
 mod probe;
+pub mod raw_guest;
 mod run;
 mod sandbox;
 mod sealed;
@@ -62,6 +63,7 @@ pub use mounts::{MountInfo, check_mount_path};
 pub use pool::{Pool, PoolOptions, PoolStats};
 pub use preflight::{Check, ensure_available, first_failure, preflight};
 pub use probe::Probe;
+pub use raw_guest::RawGuest;
 pub use run::{
     Artifact, CodeError, Done, FileUsage, OutputUsage, OwnedValue, Report, RunSpec, Step, ToolAnswer,
     ToolCall, ToolCaller, ToolReply, ToolWait, Usage, Verdict,

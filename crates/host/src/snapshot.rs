@@ -24,6 +24,7 @@ use crate::image::{self, Image};
 use crate::in_flight::WaitingOutcome;
 use crate::limits::{Limits, ToolInfo, check_tools};
 use crate::mounts::MountInfo;
+use crate::raw_guest::{Machine, RawGuest};
 use crate::run::ToolCall;
 use crate::sandbox::{SandboxOptions, StateMode};
 use crate::vm::{Vm, VmSnapshot};
@@ -314,16 +315,11 @@ pub enum Origin {
     Image(Arc<Image>),
     /// A guest that has.
     Snapshot(Arc<Snapshot>),
+    /// A guest of somebody else's, for tests.
+    Raw(Arc<RawGuest>),
 }
 
 impl Origin {
-    fn vm(&self) -> VmSnapshot {
-        match self {
-            Self::Image(image) => image.snapshot(),
-            Self::Snapshot(snapshot) => snapshot.vm.clone(),
-        }
-    }
-
     /// Returns what a snapshot of its guests says of the image.
     pub(crate) fn base(&self) -> Base {
         match self {
@@ -333,6 +329,7 @@ impl Origin {
                 memory_bytes: image.memory_bytes(),
             },
             Self::Snapshot(snapshot) => snapshot.base().clone(),
+            Self::Raw(guest) => guest.base(),
         }
     }
 }
@@ -344,14 +341,23 @@ impl From<Arc<Image>> for Origin {
 }
 
 impl EngineSource for Origin {
-    type Engine = Vm;
+    type Engine = Machine;
 
-    fn create(&self) -> Result<Vm, VmError> {
-        Vm::from_snapshot(&self.vm())
+    fn create(&self) -> Result<Machine, VmError> {
+        match self {
+            Self::Image(image) => Vm::from_snapshot(&image.snapshot()).map(Machine::from),
+            Self::Snapshot(snapshot) => Vm::from_snapshot(&snapshot.vm).map(Machine::from),
+            Self::Raw(guest) => guest.create(),
+        }
     }
 
-    fn restore(&self, engine: &mut Vm) -> Result<(), VmError> {
-        engine.restore(&self.vm())
+    fn restore(&self, engine: &mut Machine) -> Result<(), VmError> {
+        let snapshot = match self {
+            Self::Image(image) => &image.snapshot(),
+            Self::Snapshot(snapshot) => &snapshot.vm,
+            Self::Raw(_) => return Err(VmError::Snapshot { detail: "a raw guest starts anew".into() }),
+        };
+        engine.restore(snapshot)
     }
 
     fn has_state(&self) -> bool {

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hypercell_abi::link::{ASK_FUNCTION, CHUNK_BYTES, Tag};
+use hyperlight_common::layout::{self, QueueDims, TransportArena};
 use hyperlight_host::hypervisor::InterruptHandle;
 use hyperlight_host::mem::memory_region::MemoryRegionFlags;
 use hyperlight_host::sandbox::snapshot::{OciTag, Snapshot};
@@ -39,6 +40,61 @@ const MAX_TURN_BYTES: usize = hypercell_abi::limits::MAX_FRAME_BYTES + 4096;
 scoped_tls_hkt::scoped_thread_local! {
     /// What answers the guest that runs on this thread.
     static mut ANSWER: for<'a> &'a mut Answer<'a>
+}
+
+/// Gives a guest its writable memory and its transport.
+fn sized(builder: SandboxBuilder, scratch_bytes: usize) -> SandboxBuilder {
+    builder
+        .heap_size(PAGE_BYTES as u64)
+        .scratch_size(scratch_bytes)
+        .h2g_queue_size(BUFFERS)
+        .h2g_buffer_size(BUFFER_BYTES)
+        .h2g_pool_pages(TO_GUEST_PAGES)
+        .g2h_queue_size(2 * BUFFERS)
+        .g2h_buffer_size(BUFFER_BYTES)
+        .g2h_pool_pages(1 + TO_GUEST_PAGES)
+}
+
+/// What a guest writes before the library calls it for the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// Where the queue to the guest is, in guest-virtual memory.
+    pub(crate) ring: u64,
+    /// Descriptors that offer all buffers of that queue (virtio 1.2, 2.8.13).
+    pub(crate) descriptors: Vec<u8>,
+    /// Where the number 1 says that it is done.
+    pub(crate) mailbox: u64,
+}
+
+impl Start {
+    /// Returns what the guests of [`Vm::boot_raw`] must write.
+    ///
+    /// # Errors
+    ///
+    /// [`VmError::Hypervisor`] if the library has no such transport.
+    pub(crate) fn new(scratch_bytes: usize) -> Result<Self, VmError> {
+        const AVAILABLE_WRITABLE: u16 = 0x80 | 2;
+        let to_host = QueueDims::new(2 * BUFFERS, 1 + TO_GUEST_PAGES);
+        let to_guest = QueueDims::new(BUFFERS, TO_GUEST_PAGES);
+        let arena = to_host.zip(to_guest).and_then(|(to_host, to_guest)| {
+            TransportArena::new(layout::scratch_base_gva(scratch_bytes), to_host, to_guest)
+        });
+        let Some(arena) = arena else {
+            return Err(VmError::Hypervisor { detail: "the transport has no layout".into() });
+        };
+        let buffers = (arena.h2g_pool_addr()..).step_by(BUFFER_BYTES).zip(0_u16..).take(BUFFERS);
+        let descriptors = buffers.flat_map(|(address, id)| {
+            let mut descriptor = address.to_le_bytes().to_vec();
+            descriptor.extend(u32::try_from(BUFFER_BYTES).unwrap_or(u32::MAX).to_le_bytes());
+            descriptor.extend([id, AVAILABLE_WRITABLE].map(u16::to_le_bytes).as_flattened());
+            descriptor
+        });
+        Ok(Self {
+            ring: arena.h2g_ring_addr(),
+            descriptors: descriptors.collect(),
+            mailbox: arena.mbx_addr(),
+        })
+    }
 }
 
 /// A running micro-VM.
@@ -79,17 +135,17 @@ impl Vm {
     ///
     /// `VmError::Unavailable` without a hypervisor; `VmError::Crashed` if the kernel rejects the archive.
     pub fn boot(kernel: &Path, archive: &[u8], scratch_bytes: usize) -> Result<Self, VmError> {
-        let builder = SandboxBuilder::from_file(kernel)
-            .init_data(archive, MemoryRegionFlags::READ)
-            .heap_size(PAGE_BYTES as u64)
-            .scratch_size(scratch_bytes)
-            .h2g_queue_size(BUFFERS)
-            .h2g_buffer_size(BUFFER_BYTES)
-            .h2g_pool_pages(TO_GUEST_PAGES)
-            .g2h_queue_size(2 * BUFFERS)
-            .g2h_buffer_size(BUFFER_BYTES)
-            .g2h_pool_pages(1 + TO_GUEST_PAGES);
-        Self::build(builder)
+        let builder = SandboxBuilder::from_file(kernel).init_data(archive, MemoryRegionFlags::READ);
+        Self::build(sized(builder, scratch_bytes))
+    }
+
+    /// Starts a foreign ELF, which was laid out anew: see `raw_guest`.
+    ///
+    /// # Errors
+    ///
+    /// As for `boot`.
+    pub(crate) fn boot_raw(elf: Vec<u8>, scratch_bytes: usize) -> Result<Self, VmError> {
+        Self::build(sized(SandboxBuilder::from_bytes(elf), scratch_bytes))
     }
 
     /// Starts a VM from a snapshot; it shares the snapshot's memory until it writes.
@@ -134,7 +190,7 @@ impl Vm {
         let mut bytes = Vec::with_capacity(chunk.len() + 1);
         bytes.push(tag.byte());
         bytes.extend_from_slice(chunk);
-        let mut answer: Vec<u8> = self.sandbox.call(FUNCTION, bytes).map_err(vm_error)?;
+        let mut answer: Vec<u8> = self.sandbox.call(FUNCTION, bytes).map_err(call_error)?;
         let tag = answer.first().copied().and_then(Tag::from_byte);
         let Some(tag) = tag else {
             return Err(VmError::Crashed { detail: "the guest returned no chunk tag".into() });
@@ -274,6 +330,15 @@ fn tag() -> Result<OciTag, VmError> {
 
 fn snapshot_error(error: HyperlightError) -> VmError {
     VmError::Snapshot { detail: error.to_string() }
+}
+
+/// Explains why a guest that runs did not answer. What the library cannot make sense of, the guest has done: a register,
+/// an exit, a page table or a queue.
+fn call_error(error: HyperlightError) -> VmError {
+    match vm_error(error) {
+        VmError::Hypervisor { detail } => VmError::Crashed { detail },
+        other => other,
+    }
 }
 
 fn vm_error(error: HyperlightError) -> VmError {

@@ -12,6 +12,7 @@ mod image;
 mod network;
 mod pool;
 mod probe;
+mod raw_guest;
 mod sandbox;
 mod snapshot;
 mod value;
@@ -29,6 +30,8 @@ mod _native {
     use super::pool::Pool;
     #[pymodule_export]
     use super::probe::Probe;
+    #[pymodule_export]
+    use super::raw_guest::RawGuest;
     #[pymodule_export]
     use super::sandbox::{Done, Sandbox, ToolCall};
     #[pymodule_export]

@@ -1,4 +1,4 @@
-//! `Snapshot`: the state of a sandbox as a value, and `Base`, an image or a snapshot.
+//! `Snapshot`: the state of a sandbox as a value, and `Base`, what VMs are made from.
 //!
 //! Guarantees: the interpreter lock is free while a file is read or written.
 //!
@@ -13,6 +13,7 @@ use pyo3::types::PyDict;
 
 use crate::error;
 use crate::image::Image;
+use crate::raw_guest::RawGuest;
 use crate::sandbox::ToolCall;
 use crate::value;
 
@@ -27,6 +28,7 @@ pub(crate) struct Snapshot {
 pub(crate) enum Base<'py> {
     Image(PyRef<'py, Image>),
     Snapshot(PyRef<'py, Snapshot>),
+    Raw(PyRef<'py, RawGuest>),
 }
 
 impl Base<'_> {
@@ -34,6 +36,7 @@ impl Base<'_> {
         match self {
             Self::Image(image) => Origin::Image(image.share()),
             Self::Snapshot(snapshot) => Origin::Snapshot(snapshot.snapshot.clone()),
+            Self::Raw(guest) => Origin::Raw(guest.share()),
         }
     }
 }
