@@ -5,7 +5,7 @@
 //! `dispatch`, the gates.
 //!
 //! Guarantees: an ELF is checked and laid out anew (`elf`) before the hypervisor's library sees it, and gets no more memory
-//! than a sandbox of its limit, 512 MiB at most. Nothing of an ELF runs before the first turn, so that every instruction of it can be
+//! than a sandbox of its limit. Nothing of an ELF runs before the first turn, so that every instruction of it can be
 //! interrupted. Never: trusts a byte of either.
 //!
 //! Before: the Python package's `hypercell.testing`. After: `vm`, or the player.

@@ -32,7 +32,8 @@ use crate::vm::{Vm, VmSnapshot};
 ///
 /// Small pays: a restore copies the tables that map scratch, 0.3 MB at 160 MiB and 1.2 MB at 576 MiB, for each VM. A VM
 /// with more than 4 GiB of physical addresses does not start.
-const MEMORY_CLASSES: [(u64, usize); 3] = [(128 << 20, 160 << 20), (512 << 20, 576 << 20), (3 << 30, 3300 << 20)];
+const MEMORY_CLASSES: [(u64, usize); 3] =
+    [(128 << 20, 160 << 20), (512 << 20, 576 << 20), (3 << 30, 3300 << 20)];
 
 /// Returns the class that serves a memory limit; the largest for all above.
 pub(crate) fn memory_class(memory_bytes: u64) -> (u64, usize) {
