@@ -153,12 +153,14 @@ class _RawSandbox(Sandbox):
         limits: Limits | None = None,
         on_audit: Any = None,
         before_tool_call: Any = None,
+        before_http_request: Any = None,
+        before_file_open: Any = None,
         mounts: Any = (),
         output_dir: Any = None,
     ) -> None:
         limits = limits if limits is not None else Limits()
         grants = granted(domains, mounts, output_dir)
-        hooks = Hooks(on_audit, before_tool_call)
+        hooks = Hooks(on_audit, before_tool_call, before_http_request, before_file_open)
         base: Any = _Base(make(limits))
         self._set_up(base, collect_tools(tools), grants, hooks, limits, False, 0, None, ())
 
