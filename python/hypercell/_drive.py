@@ -19,7 +19,6 @@ from ._worker import Job
 
 OnOutput = Callable[[OutputEvent], object]
 
-_STOPPED = "cancelled by the caller"
 _utf8 = codecs.getincrementaldecoder("utf-8")
 
 
@@ -95,14 +94,26 @@ class _Drive:
         return None if hook is None else functools.partial(self._ask, "before_file_open", hook)
 
     def _ask(self, name: str, hook: Callable[..., Any], *seen: Any) -> Any:
-        if not self._job.enter_tool(name):
-            reason = self._job.stop_reason or _STOPPED
-            self._guest.interrupt(reason)
-            return reason
+        if not self._enter(name):
+            return self._job.stop_reason
         try:
             return hook(*seen)
         finally:
-            self._job.leave_tool()
+            self._leave()
+
+    def _enter(self, name: str) -> bool:
+        """Notes that a function of the caller starts; returns False if the run was stopped."""
+        is_going_on = self._job.enter_tool(name)
+        if not is_going_on:
+            # Stopped before the guest's first turn could be interrupted: now it can.
+            self._guest.interrupt(self._job.stop_reason)
+        return is_going_on
+
+    def _leave(self) -> None:
+        """Notes that it returned. The guest must not go on with what a stop made of it."""
+        self._job.leave_tool()
+        if self._job.stop_reason is not None:
+            self._guest.interrupt(self._job.stop_reason)
 
     def end(self, go: Callable[[], Any]) -> Any:
         """Takes the run as far as it goes, and ends what is left of its tools."""
@@ -146,21 +157,18 @@ class _Drive:
 
         The native module calls this on the worker, in the middle of a run; what it raises ends the run.
         """
-        if not self._job.enter_tool(call.name):
-            # Stopped before the guest's first turn could be interrupted: now it can.
-            self._guest.interrupt(self._job.stop_reason or _STOPPED)
+        if not self._enter(call.name):
             return ("RunCancelledError", "the run was stopped")
         answer = self._calls.call(call)
-        self._job.leave_tool()
+        self._leave()
         return answer.for_guest()
 
     def wait(
         self, started: list[Any], cancelled: list[int], timeout_s: float | None
     ) -> list[tuple[int, tuple[Any, ...]]]:
         """Starts tools beside each other and returns what the guest gets of those that are done, as `answer` does."""
-        if not self._job.enter_tool(self._calls.blamed(started)):
-            self._guest.interrupt(self._job.stop_reason or _STOPPED)
+        if not self._enter(self._calls.blamed(started)):
             return []
         answers = self._calls.wait(started, cancelled, timeout_s)
-        self._job.leave_tool()
+        self._leave()
         return [(call_id, answer.for_guest()) for call_id, answer in answers]

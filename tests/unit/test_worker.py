@@ -383,6 +383,34 @@ def test_use_after_close_is_refused(make):
     assert repr(box) == "<hypercell.Sandbox closed, tools []>"
 
 
+def test_answer_that_a_stop_made_of_a_tool_does_not_reach_the_guest(make):
+    started = threading.Event()
+
+    async def hang():
+        started.set()
+        await asyncio.sleep(60)
+
+    box = make({"tool": hang})
+    interrupt = box._native.interrupt
+
+    def interrupt_late(reason):
+        # Whoever stops the run is held up after the tool was cancelled: its worker goes on first.
+        if threading.current_thread() not in box._native.threads:
+            time.sleep(0.3)
+        return interrupt(reason)
+
+    box._native.interrupt = interrupt_late
+    stopped = []
+    runner = threading.Thread(
+        target=lambda: stopped.append(pytest.raises(hypercell.RunCancelledError, box.run, "call"))
+    )
+    runner.start()
+    assert started.wait(10)
+    box.cancel()
+    runner.join(10)
+    assert len(stopped) == 1
+
+
 @pytest.fixture
 def ctrl_c():
     """Makes SIGINT raise KeyboardInterrupt, also where a shell started the tests in the background and ignores it."""
