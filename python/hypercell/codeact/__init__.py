@@ -17,6 +17,7 @@ from ._grants import AllowedDomain, FileMount
 from ._policy import Policy, PolicyContext, Verdict
 from ._provider import CodeActProvider
 from ._result import CodeResult, Intervention
+from ._rules import RulePolicy
 from ._suspended import SuspendedBlock
 from ._tools import CodeActTool
 
@@ -33,6 +34,7 @@ __all__ = [
     "Intervention",
     "Policy",
     "PolicyContext",
+    "RulePolicy",
     "SuspendedBlock",
     "Verdict",
 ]

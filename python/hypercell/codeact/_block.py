@@ -216,7 +216,7 @@ class Block:
             # What does not fit is refused by the sandbox; nobody need look at it.
             return self._resume(arguments=pending.arguments)
         arguments: Mapping[str, Any] = pending.arguments
-        verdict = yield from self._call_verdict(tool.name, arguments, _line(pending))
+        verdict = yield from self._call_verdict(tool.name, arguments, pending.line)
         if verdict.decision == "deny":
             return self._resume(error=PermissionError(verdict.reason or ""))
         if verdict.decision == "transform":
@@ -228,7 +228,7 @@ class Block:
             tool.name,
             copy.deepcopy(dict(arguments)),
             self.code,
-            _line(pending),
+            pending.line,
             number,
             self.id,
             verdict.reason,
@@ -330,7 +330,9 @@ class Block:
         self._count(request.tool)
         if not self.rules.asks("pre_tool_call"):
             return None
-        context = self._context("pre_tool_call", request.arguments, request.tool, request.arguments)
+        context = self._context(
+            "pre_tool_call", request.arguments, request.tool, request.arguments, request.line
+        )
         verdict = self._verdict_now(context)
         if verdict.decision == "escalate":
             verdict = Verdict.deny(RESOLVER_MISSING)
@@ -399,10 +401,6 @@ def watched(tool: CodeActTool) -> CodeActTool:
 async def _finish(name: str, arguments: dict[str, Any], returned: Any) -> Any:
     decided = current.get().after_tool_call(name, arguments, await returned)
     return await decided if inspect.isawaitable(decided) else decided
-
-
-def _line(pending: PendingCall) -> int | None:
-    return getattr(pending, "line", None)
 
 
 def _denied(reason: str | None) -> CodeResult:
