@@ -102,6 +102,8 @@ class SuspendedBlock:
             raise SnapshotError(f"the block in {place} has the digest {found}, not {digest}")
         try:
             kept = native().decode_value(data)
+            if not isinstance(kept, dict):
+                raise TypeError("it holds no map")
             if kept["format"] != _FORMAT:
                 raise SnapshotError(f"the block in {place} has format {kept['format']!r}, not {_FORMAT}")
             request = _request(kept["request"])
@@ -134,7 +136,9 @@ def _write(path: Path, data: bytes) -> None:
             raise
 
 
-def _request(kept: dict[str, Any]) -> ApprovalRequest:
+def _request(kept: Any) -> ApprovalRequest:
+    if not isinstance(kept, dict):
+        raise TypeError("the request is none")
     request = ApprovalRequest(**kept)
     numbers = [request.call_id] if request.line is None else [request.call_id, request.line]
     texts = [request.tool, request.code, request.block_id, request.reason or ""]
@@ -149,13 +153,13 @@ def _request(kept: dict[str, Any]) -> ApprovalRequest:
     return request
 
 
-def _counts(kept: dict[str, Any]) -> dict[str, int]:
-    if not all(isinstance(name, str) and type(count) is int for name, count in kept.items()):
+def _counts(kept: Any) -> dict[str, int]:
+    if not isinstance(kept, dict) or not all(isinstance(name, str) and type(count) is int for name, count in kept.items()):
         raise TypeError("the counts are none")
     return dict(kept)
 
 
-def _texts(kept: dict[str, Any]) -> dict[str, Any]:
-    if not all(text is None or isinstance(text, str) for text in kept.values()):
+def _texts(kept: Any) -> dict[str, str]:
+    if not isinstance(kept, dict) or not all(text is None or isinstance(text, str) for text in kept.values()):
         raise TypeError("an intervention is none")
     return kept
