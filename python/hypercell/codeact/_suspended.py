@@ -154,7 +154,9 @@ def _request(kept: Any) -> ApprovalRequest:
 
 
 def _counts(kept: Any) -> dict[str, int]:
-    if not isinstance(kept, dict) or not all(isinstance(name, str) and type(count) is int for name, count in kept.items()):
+    if not isinstance(kept, dict) or not all(
+        isinstance(name, str) and type(count) is int for name, count in kept.items()
+    ):
         raise TypeError("the counts are none")
     return dict(kept)
 

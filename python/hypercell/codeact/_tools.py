@@ -82,6 +82,10 @@ class CodeActTool(Tool):
         """Returns the same tool with another function behind it, which takes the same arguments."""
         return typing.cast(CodeActTool, self._changed(function=function))
 
+    def asking(self) -> CodeActTool:
+        """Returns the same tool, which asks for approval at each call."""
+        return typing.cast(CodeActTool, self._changed(approval="ask"))
+
     def __repr__(self) -> str:
         return f"CodeActTool({self.function!r}, name={self.name!r}, approval={self.approval!r})"
 

@@ -1,0 +1,1 @@
+"""Adapters to frameworks and protocols, one module each; each needs the extra of its name."""
