@@ -56,7 +56,7 @@ def sync_cases(
     """Returns what is compared without an event loop."""
     plain = ExecuteCodeTool([ping], pool=pool)
     watched = ExecuteCodeTool([ping], policy=Policy(allow, escalates=()), pool=pool)
-    asking = ExecuteCodeTool([CodeActTool(ping, approval="ask")], approve=lambda request: True, pool=pool)
+    asking = ExecuteCodeTool([CodeActTool(ping, approval="ask")], approve=lambda _: True, pool=pool)
 
     def paused() -> None:
         pending = pausing.run(CALL).pending
@@ -127,7 +127,7 @@ def show_tokens() -> None:
             since: Day, as 2024-05-01.
             limit: How many at most.
         """
-        return []
+        return [{customer: 0.0}] if since else [{}] * limit
 
     counters: dict[str, Callable[[str], int]] = {"characters/4": lambda text: -(-len(text) // 4)}
     with contextlib.suppress(ImportError, OSError):

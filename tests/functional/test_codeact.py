@@ -150,7 +150,7 @@ def test_call_that_asks_waits_for_its_answer(how, approver, answer, said, paymen
 
 def test_arguments_that_do_not_fit_are_refused_without_asking_anybody():
     approve = Approver()
-    code = "def attempt():\n    try:\n        pay(amount=1)\n    except TypeError as e:\n        return str(e)\nattempt()"
+    code = "try:\n    pay(amount=1)\nexcept TypeError as error:\n    said = str(error)\nsaid"
     result = ExecuteCodeTool(ASKING, approve=approve).execute_code_sync(code)
     assert result.value == "pay: missing argument 'to'; it takes to, amount"
     assert (approve.asked, paid) == ([], [])
@@ -168,10 +168,10 @@ def test_edited_arguments_that_do_not_fit_fail_in_the_code():
     ("approve", "reason"),
     [
         (None, "runtime_error:approval_resolver_missing"),
-        (lambda request: 1 / 0, "runtime_error:approval_resolver_failed"),
-        (lambda request: None, "runtime_error:approval_resolver_failed"),
-        (lambda request: "yes", "runtime_error:approval_resolver_failed"),
-        (lambda request: Approval.edit({1: 2}), "runtime_error:approval_resolver_failed"),
+        (lambda _: 1 / 0, "runtime_error:approval_resolver_failed"),
+        (lambda _: None, "runtime_error:approval_resolver_failed"),
+        (lambda _: "yes", "runtime_error:approval_resolver_failed"),
+        (lambda _: Approval.edit({1: 2}), "runtime_error:approval_resolver_failed"),
     ],
 )
 def test_call_is_denied_where_nobody_answers(approve, reason):
@@ -323,7 +323,7 @@ def test_framework_that_asked_already_says_so(how):
 
 
 def test_block_cannot_be_suspended_before_it_began():
-    tool = ExecuteCodeTool(approval_mode="always_require", approve=lambda request: Approval.suspend())
+    tool = ExecuteCodeTool(approval_mode="always_require", approve=lambda _: Approval.suspend())
     assert tool.execute_code_sync("1").error.message == "runtime_error:approval_resolver_failed"
 
 
@@ -352,6 +352,9 @@ def test_path_that_is_given_alone_is_the_same_in_the_guest_and_read_only(tmp_pat
 
 
 def test_block_keeps_what_it_began_with():
+    def another(a: int) -> str:
+        return "another"
+
     async def main():
         asked, go_on = asyncio.Event(), asyncio.Event()
 
@@ -364,10 +367,14 @@ def test_block_keeps_what_it_began_with():
         first = asyncio.create_task(tool.execute_code("pay(to='x', amount=1)\nadd(a=1)"))
         await asked.wait()
         tool.clear_tools()
-        tool.add_tools({"add": lambda a: "another"})
+        tool.add_tools({"add": another})
         second = await tool.execute_code("add(a=1)")
         go_on.set()
-        return (await first).value, second.value, (await tool.execute_code("pay(to='x', amount=1)")).error.type
+        return (
+            (await first).value,
+            second.value,
+            (await tool.execute_code("pay(to='x', amount=1)")).error.type,
+        )
 
     assert asyncio.run(main()) == (1, "another", "NameError")
 
@@ -486,9 +493,7 @@ def test_policy_that_fails_denies(how, point, failure, reason, on_the_way):
     result = run(tool, "add(a=1)", how)
     assert result.status in ("denied", "error")
     assert reason in result.error.message
-    assert result.interventions == (
-        Intervention(point, "deny", "add" if "tool" in point else None, reason),
-    )
+    assert result.interventions == (Intervention(point, "deny", "add" if "tool" in point else None, reason),)
 
 
 @both_ways

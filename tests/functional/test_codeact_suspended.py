@@ -1,4 +1,4 @@
-"""Blocks that wait for an approval as values: kept, written, gone on from in another process, and refused if damaged."""
+"""Blocks that wait for an approval as values: kept, written, gone on from elsewhere, and refused if damaged."""
 
 import asyncio
 import json
@@ -150,7 +150,9 @@ def test_counts_and_interventions_go_with_the_block(tmp_path):
 
     policy = Policy(decide, points=["pre_tool_call"])
     tool = ExecuteCodeTool(TOOLS, approve=suspend, policy=policy)
-    first = tool.execute_code_sync("price(item='tea')\npay(to='a', amount=1)\npay(to='b', amount=1)").suspended
+    first = tool.execute_code_sync(
+        "price(item='tea')\npay(to='a', amount=1)\npay(to='b', amount=1)"
+    ).suspended
     assert (first.calls, len(first.interventions)) == ({"price": 1, "pay": 1}, 1)
     first.save(tmp_path)
     loaded = SuspendedBlock.load(tmp_path)
@@ -168,7 +170,7 @@ def test_counts_and_interventions_go_with_the_block(tmp_path):
 
 
 def test_policy_decides_again_when_the_answer_comes(block):
-    policy = Policy(lambda context: Verdict.deny("closed by now"), points=["pre_tool_call"])
+    policy = Policy(lambda _: Verdict.deny("closed by now"), points=["pre_tool_call"])
     result = ExecuteCodeTool(TOOLS, policy=policy).resume_sync(block, True)
     assert result.value == "CLOSED BY NOW"
 

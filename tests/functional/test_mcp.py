@@ -25,7 +25,7 @@ class User:
     def __init__(self, *answers):
         self.answers, self.asked = list(answers), []
 
-    async def __call__(self, context, params):
+    async def __call__(self, _, params):
         self.asked.append(params.message)
         answer = self.answers.pop(0)
         if isinstance(answer, str):
@@ -234,7 +234,10 @@ def test_state_that_the_server_did_not_give_is_refused():
     ("arguments", "message"),
     [
         (["--tools", "mcp_tools"], "hypercell: --tools 'mcp_tools' is not of the form MODULE:NAME[,NAME]"),
-        (["--tools", "no_such:x"], "hypercell: --tools 'no_such:x': ModuleNotFoundError: No module named 'no_such'"),
+        (
+            ["--tools", "no_such:x"],
+            "hypercell: --tools 'no_such:x': ModuleNotFoundError: No module named 'no_such'",
+        ),
         (
             ["--tools", "mcp_tools:gone"],
             "hypercell: --tools 'mcp_tools:gone': AttributeError: module 'mcp_tools' has no attribute 'gone'",

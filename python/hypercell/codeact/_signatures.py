@@ -11,7 +11,7 @@ from typing import Any
 
 from ._tools import CodeActTool
 
-_SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
+_SCALARS = {"integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 _FORMATS = {
     "date-time": "datetime",
     "date": "date",
@@ -19,7 +19,6 @@ _FORMATS = {
     "duration": "timedelta",
     "uuid": "UUID",
     "decimal": "Decimal",
-    "binary": "bytes",
 }
 _REFERENCE = "#/$defs/"
 # Schemas may contain themselves without a name, or be made to be long.
@@ -57,8 +56,8 @@ def type_of(schema: Any, depth: int = 0) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
         return " | ".join(dict.fromkeys(type_of({**schema, "type": one}, depth + 1) for one in kind))
-    if kind == "string" and schema.get("format", schema.get("contentEncoding")) in _FORMATS:
-        return _FORMATS[schema["format"]]
+    if kind == "string":
+        return "bytes" if "contentEncoding" in schema else _FORMATS.get(str(schema.get("format")), "str")
     if kind == "array":
         return _array(schema, depth)
     if kind == "object" or "properties" in schema:
