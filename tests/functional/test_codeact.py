@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import dataclasses
 import threading
 
 import pytest
@@ -541,6 +542,48 @@ def test_escalation_that_was_not_announced_denies():
     policy = Policy(at("pre_tool_call", Verdict.escalate()), escalates=["pay"])
     result = ExecuteCodeTool([add], policy=policy, approve=Approver()).execute_code_sync("add(a=1)")
     assert result.error.message.endswith("PermissionError: runtime_error:approval_resolver_missing")
+
+
+@both_ways
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize(
+    ("verdict", "status", "message"),
+    [
+        (Verdict.allow(), "ok", None),
+        (Verdict.warn("look"), "ok", None),
+        (Verdict.deny("not there"), "error", "not there"),
+        (Verdict.escalate(), "error", "runtime_error:approval_resolver_missing"),
+        (None, "error", "runtime_error:policy_output_invalid"),
+        (Verdict.transform("http://elsewhere"), "error", "runtime_error:policy_output_invalid"),
+    ],
+)
+def test_policy_decides_about_requests(how, is_async, verdict, status, message, http_server):
+    def decide(context):
+        assert (context.target.method, context.target.url) == ("GET", http_server.url + "/")
+        return verdict
+
+    async def decide_later(context):
+        await asyncio.sleep(0)
+        return decide(context)
+
+    policy = Policy(decide_later if is_async else decide, points=["pre_http_request"])
+    tool = ExecuteCodeTool(policy=policy, allowed_domains=http_server.url)
+    code = f"import urllib.request\nurllib.request.urlopen({http_server.url + '/'!r}).status"
+    result = run(tool, code, how)
+    assert (result.status, result.value) == (status, 200 if message is None else None)
+    if message is not None:
+        assert message in result.error.message
+
+
+def test_policy_changes_a_request(http_server):
+    def decide(context):
+        return Verdict.transform(dataclasses.replace(context.target, url=http_server.url + "/echo"))
+
+    tool = ExecuteCodeTool(
+        policy=Policy(decide, points=["pre_http_request"]), allowed_domains=http_server.url
+    )
+    code = f"import urllib.request\nurllib.request.urlopen({http_server.url + '/status/404'!r}).url"
+    assert tool.execute_code_sync(code).status == "ok"
 
 
 # Many at once.

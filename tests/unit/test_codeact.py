@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
 
-from hypercell import Domain, File, GuestError, Limits, Mount, PolicyError, Tool
+from hypercell import Domain, File, GuestError, HttpRequest, Limits, Mount, PolicyError, Tool
 from hypercell.codeact import (
     AllowedDomain,
     Approval,
@@ -518,6 +518,27 @@ def test_rules_of_other_points():
     assert decided(policy, context_of("output", target=CodeResult("error"))) == ("warn", "look")
     assert decided(policy, context_of("output", target=CodeResult("ok"))) == ("allow", None)
     assert decided(policy, context_of("post_tool_call")) == ("deny", "nothing of it")
+
+
+def test_rules_about_requests():
+    policy = rules(
+        {
+            "point": "pre_http_request",
+            "domain": {"matches": "*.example.org"},
+            "method": "GET",
+            "decision": "allow",
+        },
+        {"point": "pre_http_request", "method": ["PUT", "POST"], "decision": "deny", "reason": "read only"},
+    )
+
+    def asked(method, url):
+        return decided(policy, context_of("pre_http_request", target=HttpRequest(method, url)))
+
+    assert asked("GET", "https://api.example.org/a") == ("allow", None)
+    assert asked("GET", "https://example.org.evil.net/?x=api.example.org") == ("deny", "no rule allows it")
+    assert asked("GET", "https://a.example.org@evil.net/") == ("deny", "no rule allows it")
+    assert asked("POST", "https://api.example.org/") == ("deny", "read only")
+    assert "pre_http_request" not in rules().points, "without rules about them, domains decide alone"
 
 
 def test_rule_changes_arguments():

@@ -13,7 +13,7 @@ import contextvars
 import copy
 import inspect
 import secrets
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
@@ -25,7 +25,7 @@ from .._errors import (
     PolicyError,
     ProtocolError,
 )
-from .._hooks import ToolRequest
+from .._hooks import HttpRequest, ToolRequest
 from .._limits import Limits
 from .._result import GuestError, PendingCall, RunResult, Usage
 from .._tools import ArgumentError
@@ -340,6 +340,16 @@ class Block:
             raise DeniedError(verdict.reason or "")
         return verdict.value if verdict.decision == "transform" else None
 
+    def before_http_request(self, request: HttpRequest) -> HttpRequest | None:
+        """Decides about a request that a domain allows."""
+        verdict = self._verdict_now(self._context("pre_http_request", request))
+        if verdict.decision == "escalate":
+            verdict = Verdict.deny(RESOLVER_MISSING)
+        if verdict.decision == "deny":
+            raise DeniedError(verdict.reason or "")
+        changed: HttpRequest | None = verdict.value if verdict.decision == "transform" else None
+        return changed
+
     def after_tool_call(self, tool: str, arguments: dict[str, Any], returned: Any) -> Any:
         """Decides about what a tool returned; returns what the code gets, or what has to be awaited for it."""
         context = self._context("post_tool_call", returned, tool, arguments)
@@ -369,7 +379,10 @@ class Block:
     def _verdict_now(self, context: PolicyContext) -> Verdict:
         assert self.rules.policy is not None  # noqa: S101 - `asks` was true
         try:
-            verdict = checked_verdict(self.rules.policy.decide(context), context)
+            answer = self.rules.policy.decide(context)
+            if inspect.isawaitable(answer):
+                answer = run_alone(answer)
+            verdict = checked_verdict(answer, context)
         except Exception as error:
             verdict = failed_verdict(error, context)
         self._note(context, verdict)
@@ -383,6 +396,21 @@ current: contextvars.ContextVar[Block] = contextvars.ContextVar("hypercell_block
 def before_tool_call(request: ToolRequest) -> Mapping[str, Any] | None:
     """The hook of every sandbox that runs a block."""
     return current.get().before_tool_call(request)
+
+
+def before_http_request(request: HttpRequest) -> HttpRequest | None:
+    """The hook of every sandbox whose policy decides about requests."""
+    return current.get().before_http_request(request)
+
+
+def run_alone(answer: Awaitable[Any]) -> Any:
+    """Awaits something on an event loop of its own, on a thread that has none."""
+    import asyncio
+
+    async def awaited() -> Any:
+        return await answer
+
+    return asyncio.run(awaited())
 
 
 def watched(tool: CodeActTool) -> CodeActTool:

@@ -6,12 +6,12 @@ Before: `_execute`. After: `_block`, `Sandbox`, `AsyncSandbox`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from .._async import AsyncSandbox
 from .._sandbox import Sandbox
-from ._block import Ask, Block, Steps, Use, current
+from ._block import Ask, Block, Steps, Use, current, run_alone
 from ._result import CodeResult
 
 
@@ -57,11 +57,7 @@ def _done(step: Ask | Use, box: Sandbox) -> Any:
     if isinstance(step, Use):
         return getattr(box, step.method)(*step.arguments, **step.options)
     answer = step.function(step.argument)
-    if not inspect.isawaitable(answer):
-        return answer
-    import asyncio
-
-    return asyncio.run(_awaited(answer))
+    return run_alone(answer) if inspect.isawaitable(answer) else answer
 
 
 async def _done_async(step: Ask | Use, box: AsyncSandbox) -> Any:
@@ -82,7 +78,3 @@ async def _on_thread(function: Callable[[Any], Any], argument: Any) -> Any:
 
     context = contextvars.copy_context()
     return await in_thread(lambda: context.run(function, argument))
-
-
-async def _awaited(answer: Awaitable[Any]) -> Any:
-    return await answer

@@ -15,12 +15,13 @@ from .._audit import OnAudit
 from .._checks import check_on_output, check_options
 from .._drive import OnOutput
 from .._errors import PolicyError
+from .._hooks import check_hooks
 from .._image import Image
 from .._limits import Limits
 from .._pool import Pool
 from .._sandbox import Sandbox
 from ._approval import Approval, Approver, checked_approval
-from ._block import TOOL_NAME, Block, Rules, before_tool_call, watched
+from ._block import TOOL_NAME, Block, Rules, before_http_request, before_tool_call, watched
 from ._drive import drive, drive_async
 from ._grants import AllowedDomainsInput, FileMountsInput, Grants, Registry
 from ._instructions import Form, instructions_of
@@ -64,6 +65,7 @@ class _Options:
             "domains": list(grants.domains.values()),
             "mounts": list(grants.mounts.values()),
             "before_tool_call": hook,
+            "before_http_request": before_http_request if rules.asks("pre_http_request") else None,
             "on_audit": self.on_audit,
         }
 
@@ -140,7 +142,8 @@ class CodeAct(Registry):
         pool: Pool | None = None,
         on_audit: OnAudit | None = None,
     ) -> None:
-        check_options(limits, image, False, None, pool, on_audit, None)
+        check_options(limits, image, False, None, pool)
+        check_hooks(on_audit)
         if approval_mode not in _MODES:
             raise PolicyError(
                 f"approval_mode must be one of {', '.join(map(repr, _MODES))}, got {approval_mode!r}"

@@ -2,7 +2,7 @@
 
 Points and decisions have the names of the Agent Control Specification 0.4 (sections 4 and 13 of
 https://github.com/responsibleai/agent-control-spec/blob/main/spec/SPECIFICATION.md), and as there whatever fails
-denies, with a reserved reason. Its points around a model call are none of ours.
+denies, with a reserved reason. Its points around a model call are none of ours, and `pre_http_request` is ours alone.
 
 Before: `_block`. After: the caller's function, `_rules`.
 """
@@ -21,13 +21,20 @@ from .._errors import PolicyError
 logger = logging.getLogger("hypercell.codeact")
 
 InterventionPoint: TypeAlias = Literal[
-    "agent_startup", "input", "pre_tool_call", "post_tool_call", "output", "agent_shutdown"
+    "agent_startup",
+    "input",
+    "pre_tool_call",
+    "post_tool_call",
+    "pre_http_request",
+    "output",
+    "agent_shutdown",
 ]
 POINTS: tuple[InterventionPoint, ...] = (
     "agent_startup",
     "input",
     "pre_tool_call",
     "post_tool_call",
+    "pre_http_request",
     "output",
     "agent_shutdown",
 )
@@ -42,10 +49,11 @@ class PolicyContext:
 
     Attributes:
         point: Which interception point: `agent_startup`, before a block; `input`, its code; `pre_tool_call` and
-            `post_tool_call`, each call of a tool; `output`, what the block ended with; `agent_shutdown`, after it.
-        target: The value under evaluation. At `agent_startup` and `agent_shutdown` what the block is granted, a dict of
-            `tools`, `mounts` and `domains`; at `input` the code; before a tool call its arguments by name; after it
-            what the tool returned; at `output` the `CodeResult`.
+            `post_tool_call`, each call of a tool; `pre_http_request`, each request that a domain allows; `output`,
+            what the block ended with; `agent_shutdown`, after it.
+        target: The value under evaluation. At `agent_startup` and `agent_shutdown` what the block is granted, a dict
+            of `tools`, `mounts` and `domains`; at `input` the code; before a tool call its arguments by name; after
+            it what the tool returned; before a request the `hypercell.HttpRequest`; at `output` the `CodeResult`.
         code: The code of the block.
         tool: Name of the tool, around a call.
         arguments: What the tool is called with, around a call.
@@ -95,7 +103,7 @@ class Verdict:
 
     @classmethod
     def escalate(cls, reason: str | None = None) -> Verdict:
-        """Asks the approver. Not at `post_tool_call` and `agent_shutdown`, where it denies."""
+        """Asks the approver. It denies at `post_tool_call`, `pre_http_request` and `agent_shutdown`: too late."""
         return cls("escalate", reason)
 
     @classmethod
@@ -114,7 +122,7 @@ class Policy:
     """A function that decides, with where it is asked.
 
     A sync function is called where the block goes on, on the event loop or a thread of the sandbox: it should not wait.
-    An async one may.
+    An async one may; at `pre_http_request` it runs on an event loop of its own.
 
     Args:
         decide: The function.
@@ -197,6 +205,6 @@ def _fits(value: object, context: PolicyContext) -> bool:
         return isinstance(value, str)
     if context.point == "pre_tool_call":
         return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
-    if context.point == "output":
+    if context.point in ("output", "pre_http_request"):
         return isinstance(value, type(context.target))
     return context.point == "post_tool_call"

@@ -1,7 +1,8 @@
 """Policies as files: rules, of which the first that fits decides.
 
 Guarantees: a file with a key, a point or a decision that is not known is refused as a whole; a call that no rule names
-gets the default, which denies unless the file says otherwise.
+gets the default, which denies unless the file says otherwise. So does a request of HTTP, if there are rules about
+those.
 
 Before: the caller. After: `_policy`, PyYAML.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,19 +19,33 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 from .._errors import PolicyError
+from .._hooks import HttpRequest
 from ._policy import DECISIONS, POINTS, InterventionPoint, Policy, PolicyContext, Verdict
 from ._result import CodeResult
 
 _MAX_FILE_BYTES = 1 << 20
 _VERSION = 1
 _FILE_KEYS = {"hypercell_policy", "default", "rules"}
-_RULE_KEYS = {"point", "tool", "arguments", "calls", "code", "status", "decision", "reason", "set"}
+_RULE_KEYS = {
+    "point",
+    "tool",
+    "arguments",
+    "calls",
+    "domain",
+    "method",
+    "code",
+    "status",
+    "decision",
+    "reason",
+    "set",
+}
 # What a rule may look at, by point.
 _CONDITIONS: dict[InterventionPoint, set[str]] = {
     "agent_startup": set(),
     "input": {"code"},
     "pre_tool_call": {"tool", "arguments", "calls", "code"},
     "post_tool_call": {"tool", "arguments", "calls", "code"},
+    "pre_http_request": {"domain", "method", "code"},
     "output": {"code", "status"},
     "agent_shutdown": set(),
 }
@@ -47,6 +63,8 @@ class _Rule:
     calls: _Condition | None
     code: _Condition | None
     status: _Condition | None
+    domain: _Condition | None
+    method: _Condition | None
     verdict: Verdict
     set: Mapping[str, Any]
 
@@ -60,6 +78,12 @@ class _Rule:
         if self.status is not None:
             result = context.target
             if not isinstance(result, CodeResult) or not self.status(result.status):
+                return False
+        request = context.target
+        if isinstance(request, HttpRequest):
+            if self.domain is not None and not self.domain(urllib.parse.urlsplit(request.url).hostname):
+                return False
+            if self.method is not None and not self.method(request.method):
                 return False
         given = context.arguments
         return all(name in given and holds(given[name]) for name, holds in self.arguments.items())
@@ -126,7 +150,7 @@ class RulePolicy(Policy):
         for rule in self._rules:
             if rule.point == context.point and rule.fits(context):
                 return rule.decide(context)
-        if context.point != "pre_tool_call" or self._default == "allow":
+        if context.point not in ("pre_tool_call", "pre_http_request") or self._default == "allow":
             return Verdict.allow()
         return Verdict.escalate() if self._default == "escalate" else Verdict.deny(_NO_RULE)
 
@@ -154,7 +178,7 @@ def _rule(number: int, given: object) -> _Rule:
     point = given.get("point", "pre_tool_call")
     if point not in POINTS:
         raise PolicyError(f"{where}: point must be one of {', '.join(POINTS)}, got {point!r}")
-    for key in ("tool", "arguments", "calls", "code", "status"):
+    for key in ("tool", "arguments", "calls", "domain", "method", "code", "status"):
         if key in given and key not in _CONDITIONS[point]:
             raise PolicyError(f"{where}: {key} says nothing at {point}")
     arguments = given.get("arguments", {})
@@ -171,6 +195,8 @@ def _rule(number: int, given: object) -> _Rule:
         condition("calls"),
         condition("code"),
         condition("status"),
+        condition("domain"),
+        condition("method"),
         _verdict(where, given, point),
         given.get("set", {}),
     )
@@ -182,7 +208,7 @@ def _verdict(where: str, given: Mapping[str, Any], point: InterventionPoint) -> 
         raise PolicyError(f"{where}: decision must be one of {', '.join(DECISIONS)}, got {decision!r}")
     if reason is not None and not isinstance(reason, str):
         raise PolicyError(f"{where}: reason must be a text, got {type(reason).__name__}")
-    if decision == "escalate" and point in ("post_tool_call", "agent_shutdown"):
+    if decision == "escalate" and point in ("post_tool_call", "pre_http_request", "agent_shutdown"):
         raise PolicyError(f"{where}: nobody can be asked at {point}")
     if (decision == "transform") != ("set" in given):
         raise PolicyError(f"{where}: transform and set go together")
