@@ -1,0 +1,20 @@
+"""What tests of adapters need: the frameworks themselves, and models that say what a test tells them to."""
+
+import importlib
+import os
+from typing import Any
+
+import pytest
+
+#: In CI a framework that is not there fails: tests that cannot run are no proof.
+REQUIRE = os.environ.get("HYPERCELL_TEST_REQUIRE_EXTRAS") == "1"
+
+
+def needed(name: str) -> Any:
+    """Returns a module, or skips the file that asks for it, unless tests must run."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        if REQUIRE:
+            raise
+        pytest.skip(f"{name} is not installed", allow_module_level=True)
