@@ -10,6 +10,11 @@ from frameworks import needed
 EXAMPLES = Path(__file__).parents[2] / "examples"
 #: By name: the module that it needs, and what it prints.
 PRINTED = {
+    "agent_framework_codeact": (
+        "agent_framework",
+        "called execute_code\ncalled open_orders\ncalled refund\n"
+        "value: {'paid': ['20 for order 1'], 'refused': ['more than 100']}\n",
+    ),
     "hyperlight_drop_in": ("agent_framework_hyperlight", "Together: 32.75\n"),
 }
 
