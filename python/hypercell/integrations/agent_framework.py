@@ -40,19 +40,13 @@ except ImportError as error:
 from hypercell import PolicyError, codeact
 from hypercell.codeact import AllowedDomain, CodeActTool, CodeResult, FileMount
 
+from ..codeact._result import DEFAULT_RENDER_CHARS
+from ._signals import SignalError
+
 __all__ = ["CodeActProvider", "ExecuteCodeTool"]
 
-_MAX_RESULT_CHARS = 16_000
 # What middleware and tools raise to end or pause the run of the agent, and not only one call.
 _SIGNALS = (MiddlewareTermination, MiddlewareFailure, UserInputRequiredException)
-
-
-class _SignalError(BaseException):
-    """Carries a signal out of a block. No Exception, so that it ends the block and no code in it can catch it."""
-
-    def __init__(self, signal: Exception) -> None:
-        super().__init__()
-        self.signal = signal
 
 
 class _Block:
@@ -67,7 +61,7 @@ class _Block:
         """Calls a tool as the framework does for a model, but for the result, which stays a Python value.
 
         Raises:
-            _SignalError: Middleware or the tool wants the run of the agent to end.
+            SignalError: Middleware or the tool wants the run of the agent to end.
         """
         outer = self._context
         call_id = f"{outer.metadata.get('call_id', '') if outer else ''}/{next(self._numbers)}"
@@ -89,7 +83,7 @@ class _Block:
         try:
             return _value_of(await self._pipeline.execute(context, invoke))
         except _SIGNALS as signal:
-            raise _SignalError(signal) from None
+            raise SignalError(signal) from None
 
 
 #: The block that runs in this context: tools see the context of whoever started it.
@@ -205,7 +199,7 @@ class ExecuteCodeTool(_Granted, FunctionTool):
         *,
         approve: Any = None,
         middleware: Any = None,
-        max_result_chars: int = _MAX_RESULT_CHARS,
+        max_result_chars: int = DEFAULT_RENDER_CHARS,
         **options: Any,
     ) -> None:
         inner = codeact.ExecuteCodeTool(approve=approve, **options)
@@ -268,7 +262,7 @@ class ExecuteCodeTool(_Granted, FunctionTool):
         try:
             # The framework asked already, if the approval mode says so.
             result = await self._codeact.execute_code(code, is_approved=True)
-        except _SignalError as carrier:
+        except SignalError as carrier:
             raise carrier.signal from None
         finally:
             _block.reset(token)
@@ -301,7 +295,7 @@ class CodeActProvider(_Granted, ContextProvider):
         source_id: str = DEFAULT_SOURCE_ID,
         approve: Any = None,
         middleware: Any = None,
-        max_result_chars: int = _MAX_RESULT_CHARS,
+        max_result_chars: int = DEFAULT_RENDER_CHARS,
         **options: Any,
     ) -> None:
         super().__init__(source_id)
