@@ -15,6 +15,10 @@ PRINTED = {
         "called execute_code\ncalled open_orders\ncalled refund\n"
         "value: {'paid': ['20 for order 1'], 'refused': ['more than 100']}\n",
     ),
+    "langchain_tool": ("langgraph", "tool: value: 17.0\nai: It is 17 degrees on average.\n"),
+    "openai_agents_tool": ("agents", "value: ('Ada', 45)\n"),
+    "pydantic_ai_toolset": ("pydantic_ai", "Together: value: 32.75\n"),
+    "smolagents_executor": ("smolagents", "22.2\n"),
     "hyperlight_drop_in": ("agent_framework_hyperlight", "Together: 32.75\n"),
 }
 
