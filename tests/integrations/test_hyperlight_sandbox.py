@@ -466,6 +466,16 @@ def test_domain_that_cannot_be_is_an_error_of_the_first_run_or_at_once(make, tar
     assert printed(late, "print(1)") == "1\n"
 
 
+def test_domain_that_hypercell_refuses_is_no_rule_afterwards(make):
+    box = make()
+    box.run("x = 1")
+    snapshot = box.snapshot()
+    with pytest.raises(RuntimeError, match=r"^Failed to allow the domain: "):
+        box.allow_domain("https://user:secret@example.com")
+    box.restore(snapshot)
+    assert printed(box, "print(x)") == "1\n"
+
+
 def test_number_of_domains_is_bounded(make):
     box = make()
     for number in range(1024):

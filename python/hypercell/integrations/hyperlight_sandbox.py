@@ -250,12 +250,17 @@ class Sandbox:
         """
         if len(self._targets) >= MAX_PERMISSIONS:
             raise RuntimeError(f"maximum number of network permissions ({MAX_PERMISSIONS}) reached")
-        if self._box is not None:
-            domain_of(target, methods)
         self._targets.append((target, methods))
-        if self._box is not None:
+        if self._box is None:
+            return
+        try:
+            domain_of(target, methods)
+            # The rules of a sandbox do not change, so what it holds goes on in another one.
             state = _as_runtime_error("Snapshot failed", self._box.snapshot)
             self._go_on_from(state, "Failed to allow the domain")
+        except RuntimeError:
+            self._targets.pop()
+            raise
 
     def run(self, code: str) -> ExecutionResult:
         """Runs code and returns how it ended. An exception of the code, or a full `/output`, is in the result.
