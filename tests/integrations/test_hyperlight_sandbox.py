@@ -10,6 +10,7 @@ from typing import Annotated
 import pytest
 
 import hypercell
+from hypercell._limits import MAX_MEMORY_BYTES
 from hypercell.integrations import hyperlight_sandbox
 from hypercell.integrations.hyperlight_sandbox import CodeExecutionTool, ExecutionResult, SandboxEnvironment
 
@@ -403,10 +404,10 @@ def test_size_that_is_none_is_refused_by_the_first_run(make, size):
 
 def test_memory_beyond_what_hypercell_has_is_refused_and_not_cut(make):
     with pytest.raises(RuntimeError) as caught:
-        make(heap_size="1Gi").run("None")
-    most = 512 << 20
+        make(heap_size="1024Gi").run("None")
     assert str(caught.value) == (
-        f"Failed to create sandbox: memory_bytes must be {16 << 20} to {most}, got {(68 + 1024 + 35) << 20}"
+        f"Failed to create sandbox: memory_bytes must be {16 << 20} to {MAX_MEMORY_BYTES}, "
+        f"got {(68 + (1024 << 10) + 35) << 20}"
     )
 
 
