@@ -42,7 +42,7 @@ def http(**changed):
     return frame(HTTP_SEND, bytes([0xA0 | len(keys)]) + body)
 
 
-CALL = b"\xa3\x62id\x07\x64name\x64ping\x64args\xa0"
+CALL = b"\xa4\x62id\x07\x64name\x64ping\x64args\xa0\x64line\xf6"
 
 FRAMES = {
     "nothing": b"",
@@ -76,14 +76,16 @@ FRAMES = {
     "unhashable key": frame(RUN_DONE, b"\xa1evalue\xa1\x80\x01"),
     "output to descriptor 9": frame(OUTPUT, b"\xa2bfd\x09ddataAx"),
     "tool call without a name": frame(TOOL_CALL, b"\xa1bid\x01"),
-    "tool call with a negative id": frame(TOOL_CALL, b"\xa3bid\x20dnamedpingdargs\xa0"),
+    "tool call with a negative id": frame(TOOL_CALL, CALL.replace(b"\x07", b"\x20")),
+    "tool call of a negative line": frame(TOOL_CALL, CALL.replace(b"\xf6", b"\x20")),
+    "tool call without a line": frame(TOOL_CALL, b"\xa3bid\x07dnamedpingdargs\xa0"),
     "wait for ever for no call": wait(timeout=b"\xf6"),
     "wait of five hundred years for no call": wait(timeout=b"\x1b" + b"\xff" * 8),
     "wait with two calls of one number": wait(b"\x82" + CALL + CALL),
     "wait that cancels an unknown call": wait(cancel=b"\x81\x09"),
     "wait with a negative number": wait(cancel=b"\x81\x20"),
     "wait with a call that is none": wait(b"\x81\xa0"),
-    "wait with a call without a name": wait(b"\x81\xa2\x62id\x07\x64args\xa0"),
+    "wait with a call without a name": wait(b"\x81\xa3\x62id\x07\x64args\xa0\x64line\xf6"),
     "wait with 1025 calls": wait(
         b"\x99\x04\x01" + b"".join(CALL.replace(b"\x07", b"\x19" + n.to_bytes(2, "big")) for n in range(1025))
     ),

@@ -41,6 +41,7 @@ class ToolCall(Protocol):
     id: int
     name: str
     args: dict[str, Any]
+    line: int | None
 
 
 class Answer(NamedTuple):
@@ -93,7 +94,7 @@ class Calls:
         """Runs one tool to its end and returns its answer."""
         tool = self._tools[call.name]
         try:
-            arguments = self._hooks.bind(tool, call.id, call.args)
+            arguments = self._hooks.bind(tool, call)
             if tool.is_async:
                 work: Callable[[], Any] = functools.partial(tool.function, **arguments)
             else:
@@ -160,7 +161,7 @@ class Calls:
         self._start(call)
         tool = self._tools[call.name]
         try:
-            work = functools.partial(tool.function, **self._hooks.bind(tool, call.id, call.args))
+            work = functools.partial(tool.function, **self._hooks.bind(tool, call))
         except BaseException as error:
             self._finish(call.id, _failure(error))
             return

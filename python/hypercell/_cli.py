@@ -1,9 +1,9 @@
-"""The command line: `hypercell run`, `hypercell image`, `hypercell doctor` and `hypercell bench`.
+"""The command line: `hypercell run`, `hypercell mcp`, `hypercell image`, `hypercell doctor` and `hypercell bench`.
 
-Guarantees: an error of ours is one line on standard error and no traceback. Never: gives a program tools, a file that
-was not named, or more of the network than `--allow` says.
+Guarantees: an error of ours is one line on standard error and no traceback. Never: gives a program tools or files
+that were not named, or more of the network than `--allow` says.
 
-Before: the shell. After: _sandbox, _image, _cli_image.
+Before: the shell. After: _sandbox, _image, _cli_image, _cli_mcp.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from . import _cli_image
+from . import _cli_image, _cli_mcp
 from ._domains import Domain
 from ._errors import GuestCrashError, HypercellError, PolicyError
 from ._image import Image, cache_directory, default_image, native
@@ -83,29 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("file", nargs="?", metavar="FILE", help="the program; - reads standard input")
     source.add_argument("-c", dest="code", metavar="CODE", help="the program itself")
     run.add_argument("--json", action="store_true", help="print everything about the run as one JSON object")
-    run.add_argument(
-        "--wall-time", type=float, metavar="S", help="seconds that the program may take (default: 30)"
-    )
-    run.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        type=_domain,
-        metavar="[METHODS ]DOMAIN",
-        help="what it may reach by HTTP, such as api.github.com, *.example.org, http://localhost:8000/api or "
-        "'GET,HEAD api.github.com'; may be given several times (default: nothing)",
-    )
-    run.add_argument("--image", metavar="DIGEST", help="the image to run on; see hypercell image list")
-    run.add_argument("--memory-mib", type=int, metavar="N", help="memory of the guest in MiB (default: 128)")
-    run.add_argument(
-        "--mount",
-        action="append",
-        default=[],
-        metavar="HOST[:GUEST[:rw]]",
-        help="a directory that the program may read, at the same path unless said, and with :rw change; repeatable",
-    )
+    _add_grants(run)
     run.add_argument("--output-dir", type=Path, metavar="DIR", help="put the files of /output there")
     run.set_defaults(command=_run)
+    served = _cli_mcp.add_command(commands)
+    _add_grants(served)
+    served.set_defaults(command=_mcp)
     _cli_image.add_commands(commands)
     doctor = commands.add_parser(
         "doctor",
@@ -130,6 +113,38 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--plot", type=Path, metavar="FILE", help="draw the times as an SVG picture")
     bench.set_defaults(command=_bench)
     return parser
+
+
+def _add_grants(command: argparse.ArgumentParser) -> None:
+    """Adds the options that say what code may use."""
+    command.add_argument(
+        "--wall-time", type=float, metavar="S", help="seconds that the program may take (default: 30)"
+    )
+    command.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        type=_domain,
+        metavar="[METHODS ]DOMAIN",
+        help="what it may reach by HTTP, such as api.github.com, *.example.org, http://localhost:8000/api or "
+        "'GET,HEAD api.github.com'; may be given several times (default: nothing)",
+    )
+    command.add_argument("--image", metavar="DIGEST", help="the image to run on; see hypercell image list")
+    command.add_argument(
+        "--memory-mib", type=int, metavar="N", help="memory of the guest in MiB (default: 128)"
+    )
+    command.add_argument(
+        "--mount",
+        action="append",
+        default=[],
+        metavar="HOST[:GUEST[:rw]]",
+        help="a directory that the program may read, at the same path unless said, and with :rw change; repeatable",
+    )
+
+
+def _mcp(options: argparse.Namespace) -> int:
+    mounts = [_mount(text) for text in options.mount]
+    return _cli_mcp.serve(options, mounts, _limits(options), _image(options))
 
 
 def _bench(options: argparse.Namespace) -> int:
@@ -174,19 +189,13 @@ def _run(options: argparse.Namespace) -> int:
     except (OSError, ValueError, SyntaxError) as error:
         _complain(f"cannot read the program: {error}")
         return EXIT_USAGE
-    given: dict[str, Any] = {}
-    if options.wall_time is not None:
-        given["wall_time_s"] = options.wall_time
-    if options.memory_mib is not None:
-        given["memory_bytes"] = options.memory_mib * MIB
     show = _show_json if options.json else _show
     try:
         mounts = [_mount(text) for text in options.mount]
-        image = None if options.image is None else Image.from_cache(options.image)
         with Sandbox(
-            image=image,
+            image=_image(options),
             domains=options.allow,
-            limits=Limits(**given),
+            limits=_limits(options),
             mounts=mounts,
             output_dir=options.output_dir,
         ) as box:
@@ -200,6 +209,19 @@ def _run(options: argparse.Namespace) -> int:
     if result.exit_code is not None:
         return result.exit_code
     return EXIT_FAILED if result.error is not None else 0
+
+
+def _image(options: argparse.Namespace) -> Image | None:
+    return None if options.image is None else Image.from_cache(options.image)
+
+
+def _limits(options: argparse.Namespace) -> Limits:
+    given: dict[str, Any] = {}
+    if options.wall_time is not None:
+        given["wall_time_s"] = options.wall_time
+    if options.memory_mib is not None:
+        given["memory_bytes"] = options.memory_mib * MIB
+    return Limits(**given)
 
 
 def _domain(text: str) -> Domain:

@@ -40,6 +40,7 @@ class _Call(NamedTuple):
     id: int
     name: str
     args: dict[str, Any]
+    line: int | None
 
 
 def start(
@@ -144,7 +145,7 @@ class _Drive:
             if reply.error is not None:
                 return self._guest.resume_err(call.id, *reply.error, self)
             return self._guest.resume_ok(call.id, reply.value, self)
-        answer = self.answer(_Call(call.id, call.name, dict(reply.arguments)))
+        answer = self.answer(_Call(call.id, call.name, dict(reply.arguments), call.line))
         if len(answer) == 1:
             try:
                 return self._guest.resume_ok(call.id, answer[0], self)

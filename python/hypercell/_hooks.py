@@ -14,12 +14,15 @@ import inspect
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._audit import AuditKind, AuditLog, OnAudit
 from ._errors import DeniedError, PolicyError
 from ._image import native
 from ._tools import Tool
+
+if TYPE_CHECKING:
+    from ._calls import ToolCall
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,12 @@ class ToolRequest:
         tool: Name of the tool.
         arguments: Its arguments by name, as the submitted code gave them. They fit the tool's signature; those left to
             their defaults are missing. A copy: changes count only if the hook returns it.
+        line: Line of the submitted code that makes the call, from 1, or None if unknown. Guest-controlled.
     """
 
     tool: str
     arguments: dict[str, Any]
+    line: int | None = None
 
 
 @dataclass(frozen=True)
@@ -126,8 +131,8 @@ class Hooks:
         self._before_http_request = before_http_request
         self._before_file_open = before_file_open
 
-    def bind(self, tool: Tool, call_id: int, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns what to call the function of a tool with. `arguments` are guest-controlled.
+    def bind(self, tool: Tool, call: ToolCall) -> dict[str, Any]:
+        """Returns what to call the function of a tool with. What the call says is guest-controlled.
 
         Raises:
             ArgumentError: They do not fit the tool.
@@ -135,22 +140,22 @@ class Hooks:
             HookFailedError: The hook failed, so nobody allowed the call.
         """
         if self._before_tool_call is None:
-            return tool.bind(arguments)
-        given = tool.by_name(arguments)
+            return tool.bind(call.args)
+        given = tool.by_name(call.args)
         # First, so that a hook need not expect what does not fit the signature.
         bound = tool.bind(given)
         try:
-            edited = self._before_tool_call(ToolRequest(tool.name, copy.deepcopy(given)))
+            edited = self._before_tool_call(ToolRequest(tool.name, copy.deepcopy(given), call.line))
             if edited is not None and not isinstance(edited, Mapping):
                 raise TypeError(
                     f"before_tool_call must return a mapping or None, got {type(edited).__name__}"
                 )
             encoded = None if edited is None else native().encode_value(dict(edited))
         except DeniedError as denied:
-            self.record("tool_denied", call=call_id, name=tool.name, reason=str(denied))
+            self.record("tool_denied", call=call.id, name=tool.name, reason=str(denied))
             raise
         except BaseException as error:
-            self.record("tool_denied", call=call_id, name=tool.name, reason="before_tool_call failed")
+            self.record("tool_denied", call=call.id, name=tool.name, reason="before_tool_call failed")
             raise HookFailedError(error) from None
         if edited is None or encoded is None:
             return bound
@@ -159,7 +164,7 @@ class Hooks:
 
         self.record(
             "tool_rewritten",
-            call=call_id,
+            call=call.id,
             name=tool.name,
             argument_bytes=len(encoded),
             arguments_digest=hashlib.sha256(encoded).hexdigest(),

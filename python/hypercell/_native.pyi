@@ -215,6 +215,10 @@ class ToolCall:
     def args(self) -> dict[str, Any]:
         """Keyword arguments; positional ones are a list under the empty name."""
 
+    @property
+    def line(self) -> int | None:
+        """Line of the submitted code that makes the call, from 1, if the guest says."""
+
 @final
 class Done:
     """The end of a run, or what there was of it."""

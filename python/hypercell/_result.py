@@ -134,10 +134,13 @@ class PendingCall:
         tool: Name of the tool.
         arguments: What the code called it with, by name; positional ones that no tool at hand can name are a list under
             `""`. Guest-controlled.
+        line: Line of the code that makes the call, from 1; None if unknown, as in a task that the code did not make
+            itself. Guest-controlled.
     """
 
     tool: str
     arguments: dict[str, Any]
+    line: int | None = None
 
 
 @dataclass(frozen=True)

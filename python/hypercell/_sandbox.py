@@ -600,9 +600,9 @@ class Sandbox:
 
     def _pending_call(self, call: Any) -> PendingCall:
         try:
-            return PendingCall(call.name, self._tools[call.name].by_name(call.args))
+            return PendingCall(call.name, self._tools[call.name].by_name(call.args), call.line)
         except ArgumentError:
-            return PendingCall(call.name, call.args)
+            return PendingCall(call.name, call.args, call.line)
 
     def _stop(self, reason: str) -> bool:
         job = self._job

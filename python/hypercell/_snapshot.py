@@ -78,7 +78,7 @@ class Snapshot:
     def pending(self) -> PendingCall | None:
         """The call whose result the snapshot waits for, if it was taken in the middle of a run."""
         call = self._native.pending()
-        return None if call is None else PendingCall(call.name, call.args)
+        return None if call is None else PendingCall(call.name, call.args, call.line)
 
     @property
     def tools(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ Before: _sandbox. After: _schema.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import inspect
@@ -65,6 +66,8 @@ class Tool:
         function: What to call: a function, method, `functools.partial` or other callable, sync or async.
         name: How submitted code names it, at most 128 bytes. Not given: the name of the function.
         description: What it does, at most 64 KiB. Not given: the first paragraph of the docstring.
+        schema: JSON schema of the arguments, an object with `properties`, for a function that checks them itself, such
+            as one that takes `**kwargs`. Names alone are checked against it. Not given: made from the signature.
 
     Attributes:
         function: The callable as given.
@@ -74,7 +77,7 @@ class Tool:
         is_async: Whether the result has to be awaited.
 
     Raises:
-        PolicyError: The name is not usable, or a parameter cannot be offered to the guest.
+        PolicyError: The name or the schema is not usable, or a parameter cannot be offered to the guest.
 
     Example:
         >>> def add(a: int, b: int = 1) -> int:
@@ -95,7 +98,12 @@ class Tool:
     _extra: Kind | None
 
     def __init__(
-        self, function: Callable[..., Any], *, name: str | None = None, description: str | None = None
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        schema: JsonSchema | None = None,
     ) -> None:
         if not callable(function):
             raise PolicyError(f"a tool must be callable, got {shortened(function)}")
@@ -109,7 +117,10 @@ class Tool:
         if description is None:
             description = _first_paragraph(doc)
         _check_description(name, description)
-        parameters, extra, schema = _read_signature(name, function, target, _argument_docs(doc))
+        if schema is None:
+            parameters, extra, schema = _read_signature(name, function, target, _argument_docs(doc))
+        else:
+            parameters, extra, schema = _read_schema(name, schema)
         for attribute, value in (
             ("function", function),
             ("name", name),
@@ -129,6 +140,24 @@ class Tool:
 
     def __repr__(self) -> str:
         return f"Tool({self.function!r}, name={self.name!r}, description={self.description!r})"
+
+    def renamed(self, name: str) -> Tool:
+        """Returns the same tool under another name.
+
+        Raises:
+            PolicyError: The name is not usable.
+        """
+        _check_name(name)
+        return self._changed(name=name)
+
+    def _changed(self, **changes: Any) -> Tool:
+        """Returns a copy with other attributes, of the same class."""
+        copied = object.__new__(type(self))
+        for cls in type(self).__mro__:
+            for attribute in getattr(cls, "__slots__", ()):
+                value = changes.get(attribute, getattr(self, attribute))
+                object.__setattr__(copied, attribute, value)
+        return copied
 
     def bind(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Checks the arguments of a call and returns those to call the function with, by name.
@@ -226,11 +255,7 @@ def _tool_of(key: object, entry: object, *, is_named: bool) -> Tool:
         raise PolicyError(f"the name of a tool must be str, got {shortened(key)}")
     name = key if isinstance(key, str) else None
     if isinstance(entry, Tool):
-        return (
-            entry
-            if name in (None, entry.name)
-            else Tool(entry.function, name=name, description=entry.description)
-        )
+        return entry if name is None or name == entry.name else entry.renamed(name)
     if not callable(entry):
         where = "a tool" if name is None else f"the tool {name!r}"
         raise PolicyError(f"{where} must be callable, got {shortened(entry)}")
@@ -403,6 +428,27 @@ def _read_signature(
     if compiler.definitions:
         schema["$defs"] = compiler.definitions
     return parameters, extra, schema
+
+
+def _read_schema(name: str, schema: object) -> tuple[dict[str, _Parameter], Kind | None, JsonSchema]:
+    """Reads names from a schema that somebody else made; the function checks types."""
+    if not isinstance(schema, Mapping) or schema.get("type", "object") != "object":
+        raise PolicyError(f"the schema of tool {name!r} must be that of an object, got {shortened(schema)}")
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    if not isinstance(properties, Mapping) or not all(isinstance(key, str) for key in properties):
+        raise PolicyError(
+            f"the properties of tool {name!r} must be named schemas, got {shortened(properties)}"
+        )
+    if not isinstance(required, (list, tuple)) or not all(key in properties for key in required):
+        raise PolicyError(
+            f"what tool {name!r} requires must be among its properties, got {shortened(required)}"
+        )
+    parameters = {
+        key: _Parameter(ANY, is_required=key in required, is_positional=True, allows_none=False)
+        for key in properties
+    }
+    allows_others = schema.get("additionalProperties", not properties) is not False
+    return parameters, ANY if allows_others else None, copy.deepcopy(dict(schema))
 
 
 def _fixed_names(function: Any) -> set[str]:

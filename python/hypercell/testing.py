@@ -147,7 +147,12 @@ def frames(*, seq: int = 0) -> SearchStrategy[bytes]:
 
     number, text = st.integers(0, 0xFFFFFFFF), st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
     call = st.fixed_dictionaries(
-        {"id": number, "name": text, "args": st.dictionaries(text, values(max_leaves=3))}
+        {
+            "id": number,
+            "name": text,
+            "args": st.dictionaries(text, values(max_leaves=3)),
+            "line": st.none() | number,
+        }
     )
     right: st.SearchStrategy[Any] = st.one_of(
         st.tuples(st.just(0x101), st.fixed_dictionaries({"python": text, "impl": text})),

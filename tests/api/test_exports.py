@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import hypercell
+from hypercell import codeact
 
 PUBLIC = [name for name in hypercell.__all__ if name != "__version__"]
 ERRORS = [getattr(hypercell, name) for name in PUBLIC if name.endswith("Error") and name != "GuestError"]
@@ -31,7 +32,7 @@ def test_all_is_sorted_and_complete():
     modules = {name for name in exported if inspect.ismodule(getattr(hypercell, name))}
     assert exported - modules == set(PUBLIC)
     # There only where somebody imported it.
-    assert modules <= {"testing"}
+    assert modules <= {"codeact", "integrations", "testing"}
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -40,6 +41,26 @@ def test_public_object_says_that_it_is_public_and_what_it_does(name):
     assert exported.__module__ == "hypercell"
     assert exported.__doc__
     for member, value in vars(exported).items():
+        if not member.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
+            assert inspect.getdoc(value), f"{name}.{member}"
+
+
+def test_codeact_exports_are_sorted_and_complete():
+    assert list(codeact.__all__) == sorted(set(codeact.__all__))
+    exported = {
+        name
+        for name, value in vars(codeact).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+    assert exported == set(codeact.__all__)
+
+
+@pytest.mark.parametrize("name", codeact.__all__)
+def test_public_object_of_codeact_says_that_it_is_public_and_what_it_does(name):
+    exported = getattr(codeact, name)
+    assert exported.__module__ == "hypercell.codeact"
+    assert exported.__doc__
+    for member, value in inspect.getmembers(exported):
         if not member.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
             assert inspect.getdoc(value), f"{name}.{member}"
 

@@ -10,5 +10,5 @@ from paused_runs import CODE, TOOLS
 def paused(make_sandbox):
     """A snapshot of a paused run."""
     box = make_sandbox(tools=TOOLS, pause_on=["approve"])
-    assert box.run(CODE).pending == PendingCall("approve", {"what": "mail"})
+    assert box.run(CODE).pending == PendingCall("approve", {"what": "mail"}, 3)
     return box.snapshot()

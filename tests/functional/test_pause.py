@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("hypercell_with_image")
 def test_paused_run_gets_a_value(paused):
     with Sandbox.from_snapshot(paused, tools=TOOLS) as box:
         assert repr(box) == "<hypercell.Sandbox paused, tools ['double', 'approve']>"
-        assert box.pending == PendingCall("approve", {"what": "mail"})
+        assert box.pending == PendingCall("approve", {"what": "mail"}, 3)
         result = box.resume({"by": "me"})
         assert (result.value, result.stdout, result.pending) == ([8, {"by": "me"}], "before\nafter\n", None)
         assert result.usage.tool_calls == 2
@@ -75,7 +75,7 @@ def test_run_pauses_as_often_as_it_calls(make_sandbox):
     box = make_sandbox(tools=TOOLS, pause_on=["approve"])
     result = box.run("[approve(what=str(n)) for n in range(3)]")
     for n in range(3):
-        assert result.pending == box.pending == PendingCall("approve", {"what": str(n)})
+        assert result.pending == box.pending == PendingCall("approve", {"what": str(n)}, 1)
         result = box.resume(n)
     assert result.value == [0, 1, 2]
 
@@ -98,8 +98,8 @@ def test_each_pause_can_be_saved(make_sandbox, tmp_path):
 
 def test_positional_arguments_of_a_paused_call_have_names(make_sandbox):
     box = make_sandbox(tools=TOOLS, pause_on=["approve"])
-    assert box.run("approve('mail')").pending == PendingCall("approve", {"what": "mail"})
-    assert box.snapshot().pending == PendingCall("approve", {"": ["mail"]})
+    assert box.run("approve('mail')").pending == PendingCall("approve", {"what": "mail"}, 1)
+    assert box.snapshot().pending == PendingCall("approve", {"": ["mail"]}, 1)
 
 
 def test_run_pauses_when_its_other_calls_are_done(make_sandbox):
@@ -119,14 +119,14 @@ async def main():
     return await asyncio.gather(*calls)
 await main()
 """
-    assert box.run(code).pending == PendingCall("approve", {"what": "a"})
+    assert box.run(code).pending == PendingCall("approve", {"what": "a"}, 4)
     assert sorted(seen) == [1, 2]
     first = box.snapshot()
-    assert box.resume("A").pending == PendingCall("approve", {"what": "b"})
+    assert box.resume("A").pending == PendingCall("approve", {"what": "b"}, 5)
     second = box.snapshot()
     assert box.resume("B").value == [1, "A", 2, "B"]
     with Sandbox.from_snapshot(first, tools=[slow, approve]) as copy:
-        assert copy.resume("x").pending == PendingCall("approve", {"what": "b"})
+        assert copy.resume("x").pending == PendingCall("approve", {"what": "b"}, 5)
         assert copy.resume(error=ValueError("no")).error.message == "tool 'approve' failed: ValueError: no"
     with Sandbox.from_snapshot(second, tools=[slow, approve]) as copy:
         assert copy.resume("y").value == [1, "A", 2, "y"]
@@ -148,7 +148,7 @@ async def main():
     return [said, await task]
 await main()
 """
-    assert box.run(code).pending == PendingCall("approve", {"what": "now"})
+    assert box.run(code).pending == PendingCall("approve", {"what": "now"}, 6)
     snapshot = box.snapshot()
     assert box.resume(1).value == [1, 1]
     with Sandbox.from_snapshot(snapshot, tools=[slow, approve]) as copy:
@@ -397,13 +397,13 @@ def test_async_sandbox_pauses_and_goes_on(tmp_path):
         async with AsyncSandbox(TOOLS, pause_on=["approve"]) as box:
             assert box.pending is None
             result = await box.run("n = double(2)\n[n, approve(what='x')]")
-            assert result.pending == box.pending == PendingCall("approve", {"what": "x"})
+            assert result.pending == box.pending == PendingCall("approve", {"what": "x"}, 2)
             assert repr(box) == "<hypercell.AsyncSandbox paused, tools ['double', 'approve']>"
             snapshot = await box.snapshot()
             assert (await box.resume(True)).value == [4, True]
         snapshot.save(tmp_path / "file")
         box = AsyncSandbox.from_snapshot(Snapshot.load(tmp_path / "file"), TOOLS)
-        assert box.pending == PendingCall("approve", {"what": "x"})
+        assert box.pending == PendingCall("approve", {"what": "x"}, 2)
         with pytest.raises(hypercell.PolicyError):
             await box.resume()
         assert (await box.resume(5)).value == [4, 5]

@@ -12,5 +12,5 @@ README = Path(__file__).parents[2] / "README.md"
 def test_session_in_the_readme_is_what_happens(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     outcome = doctest.testfile(str(README), module_relative=False)
-    assert outcome.attempted == 37
+    assert outcome.attempted == 42
     assert not outcome.failed

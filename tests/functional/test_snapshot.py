@@ -162,7 +162,7 @@ print(json.dumps(values))
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [[[1, 3], 6], [8, True], "before\nafter\n", 2]
-    assert done.stderr == "PendingCall(tool='approve', arguments={'what': 'mail'})\n"
+    assert done.stderr == "PendingCall(tool='approve', arguments={'what': 'mail'}, line=3)\n"
 
 
 def test_file_is_for_its_owner_alone_and_replaces_another(kept, tmp_path):
@@ -188,7 +188,7 @@ def test_snapshot_says_what_it_is(kept, paused):
     assert kept.pending is None
     assert (kept.tools, kept.pause_on, kept.keep_state) == (("double",), (), True)
     assert (paused.tools, paused.pause_on, paused.keep_state) == (("double", "approve"), ("approve",), False)
-    assert paused.pending == PendingCall("approve", {"what": "mail"})
+    assert paused.pending == PendingCall("approve", {"what": "mail"}, 3)
     assert kept.limits == Limits()
     assert kept.python_version == "{}.{}.{}".format(*sys.version_info[:3])
     assert repr(kept) == f"<hypercell.Snapshot python {kept.python_version}, kept state>"
@@ -265,7 +265,7 @@ def test_pauses_of_the_snapshot_hold_unless_the_caller_says_otherwise():
         snapshot = box.snapshot()
     code = "x = approve(what='again')"
     with Sandbox.from_snapshot(snapshot, tools=[double, approve]) as box:
-        assert box.resume(code).pending == PendingCall("approve", {"what": "again"})
+        assert box.resume(code).pending == PendingCall("approve", {"what": "again"}, 2)
     with Sandbox.from_snapshot(snapshot, tools=[double, approve], pause_on=[]) as box:
         assert box.resume(code).value == "again"
 

@@ -409,7 +409,7 @@ class Lives(RuleBasedStateMachine):
     def check_pause(self, life: Life, result: Any) -> None:
         paused = life.paused
         assert paused is not None
-        expected = hypercell.PendingCall("ask", {"n": len(paused.got)})
+        expected = hypercell.PendingCall("ask", {"n": len(paused.got)}, HEAD.count("\n") + 1)
         assert result.pending == life.box.pending == expected
         assert (result.value, result.error) == (None, None)
         assert result.stdout == f"ran {paused.number}\n"

@@ -52,7 +52,12 @@ paths = testing.guest_paths() | st.sampled_from(
     (b"a", b"d/a", b"../secret", b"link", b"d/../../secret", b"/etc/passwd")
 )
 calls = st.fixed_dictionaries(
-    {"id": numbers, "name": names, "args": st.dictionaries(names, small, max_size=2)}
+    {
+        "id": numbers,
+        "name": names,
+        "args": st.dictionaries(names, small, max_size=2),
+        "line": st.none() | numbers,
+    }
 )
 
 
@@ -242,7 +247,7 @@ def test_turn_of_any_bytes_is_taken_or_refused(host: Host, turn: bytes) -> None:
 
 def test_moves_reach_every_gate(host: Host) -> None:
     """Otherwise the properties above would try decoders alone."""
-    call = {"id": 1, "name": "add", "args": {"a": 1}}
+    call = {"id": 1, "name": "add", "args": {"a": 1}, "line": None}
     http = {
         "id": 1,
         "method": "GET",

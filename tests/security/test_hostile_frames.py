@@ -31,7 +31,7 @@ def test_frame_that_breaks_the_rules_ends_only_its_run(make_sandbox, name):
 
 def test_frame_with_any_sequence_number_calls_no_unknown_tool(make_sandbox):
     box = make_sandbox(tools={"ping": lambda: 1}, limits=hypercell.Limits(wall_time_s=5))
-    frames = [frame(TOOL_CALL, b"\xa3bid\x07dnamefsecretdargs\xa0", seq=seq) for seq in range(64)]
+    frames = [frame(TOOL_CALL, b"\xa4bid\x07dnamefsecretdargs\xa0dline\xf6", seq=seq) for seq in range(64)]
     guest = testing.RawGuest(python="for one in frames: exchange(one)")
     with contextlib.suppress(*ENDINGS):
         guest.attack(box, inputs={"frames": frames})

@@ -129,7 +129,7 @@ def test_turn_of_an_attackers_kernel_goes_through_the_one_decoder(name):
 
 def test_kernel_of_an_attacker_calls_no_tool_that_is_not_given():
     called = []
-    call = testing.frame_of(TOOL_CALL, b"\xa3\x62id\x07\x64name\x66secret\x64args\xa0", seq=1)
+    call = testing.frame_of(TOOL_CALL, b"\xa4\x62id\x07\x64name\x66secret\x64args\xa0\x64line\xf6", seq=1)
     guest = testing.RawGuest(elf=asking(testing.turn_of(call)))
     box = guest.sandbox(limits=LIMITS, tools={"ping": lambda: called.append(1)})
     with box, pytest.raises(hypercell.GuestCrashError):

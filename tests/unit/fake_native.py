@@ -23,8 +23,8 @@ programs = {}
 
 
 class ToolCall:
-    def __init__(self, call_id, name, args):
-        self.id, self.name, self.args = call_id, name, args
+    def __init__(self, call_id, name, args, line=None):
+        self.id, self.name, self.args, self.line = call_id, name, args, line
 
 
 class Done:

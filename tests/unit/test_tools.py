@@ -798,3 +798,51 @@ def test_pydantic_model_that_raises_something_of_its_own_is_a_refusal():
             return {}[value]
 
     assert refusal(tool_of(Odd), x={"n": 1}) == "f: argument 'x' cannot be a Odd: KeyError: 1"
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"where": {"type": "string"}, "many": {"type": "integer"}},
+    "required": ["where"],
+}
+
+
+def test_schema_that_is_given_is_kept_and_names_are_checked_against_it():
+    tool = Tool(lambda **given: given, name="find", schema=SCHEMA)
+    assert tool.schema == SCHEMA
+    assert tool.schema is not SCHEMA
+    assert tool.bind({"": ["here"], "many": "not checked"}) == {"where": "here", "many": "not checked"}
+    for arguments, message in [
+        ({}, "find: missing argument 'where'; it takes where, many"),
+        ({"where": 1, "when": 2}, "find: unknown argument 'when'; it takes where, many"),
+    ]:
+        with pytest.raises(TypeError) as caught:
+            tool.bind(arguments)
+        assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("schema", [{**SCHEMA, "additionalProperties": True}, {"type": "object"}, {}])
+def test_schema_that_is_given_may_allow_other_arguments(schema):
+    tool = Tool(lambda **given: given, name="find", schema=schema)
+    assert tool.bind({"where": "here", "when": 2}) == {"where": "here", "when": 2}
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        (["where"], "the schema of tool 'find' must be that of an object, got list of 1"),
+        ({"type": "array"}, "the schema of tool 'find' must be that of an object, got dict of 1"),
+        ({"properties": []}, "the properties of tool 'find' must be named schemas, got list of 0"),
+        ({"required": ["x"]}, "what tool 'find' requires must be among its properties, got list of 1"),
+    ],
+)
+def test_schema_that_cannot_be_is_refused(schema, message):
+    with pytest.raises(PolicyError) as caught:
+        Tool(print, name="find", schema=schema)
+    assert str(caught.value) == message
+
+
+def test_tool_under_another_name_keeps_its_schema():
+    tools = collect_tools({"seek": Tool(lambda **given: given, name="find", schema=SCHEMA)})
+    assert tools["seek"].schema == SCHEMA
+    assert tools["seek"].bind({"where": "here"}) == {"where": "here"}

@@ -57,13 +57,14 @@ fn goldens() -> Vec<Golden> {
         (
             "tool_call_argument_twice",
             FrameKind::ToolCall,
-            "a3 62 6964 01 64 6e616d65 61 66 64 61726773 a2 61 61 01 61 61 02",
+            "a4 62 6964 01 64 6e616d65 61 66 64 61726773 a2 61 61 01 61 61 02 64 6c696e65 f6",
         ),
         (
             "tool_call_argument_not_text",
             FrameKind::ToolCall,
-            "a3 62 6964 01 64 6e616d65 61 66 64 61726773 a1 01 01",
+            "a4 62 6964 01 64 6e616d65 61 66 64 61726773 a1 01 01 64 6c696e65 f6",
         ),
+        ("tool_call_without_line", FrameKind::ToolCall, "a3 62 6964 01 64 6e616d65 61 66 64 61726773 a0"),
         ("run_done_empty", FrameKind::RunDone, "a0"),
         (
             "run_done_value_and_error",
@@ -79,7 +80,7 @@ fn goldens() -> Vec<Golden> {
         (
             "tool_wait_call_without_id",
             FrameKind::ToolWait,
-            "a3 65 63616c6c73 81 a2 64 6e616d65 61 66 64 61726773 a0 66 63616e63656c 80 67 74696d656f7574 f6",
+            "a3 65 63616c6c73 81 a3 64 6e616d65 61 66 64 61726773 a0 64 6c696e65 f6 66 63616e63656c 80 67 74696d656f7574 f6",
         ),
         (
             "tool_wait_cancels_a_text",

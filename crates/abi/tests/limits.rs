@@ -137,7 +137,7 @@ fn tool_lists_pass_at_1024_and_not_at_1025() {
 
 #[test]
 fn calls_and_cancellations_and_replies_pass_at_1024_and_not_at_1025() {
-    let call = ToolCall { id: 1, name: "f", args: NamedValues::EMPTY };
+    let call = ToolCall { id: 1, name: "f", args: NamedValues::EMPTY, line: Some(1) };
     let wait = |calls, cancels| {
         let (calls, cancel) = (vec![call; calls], vec![7; cancels]);
         guest_round_trip(&GuestFrame::ToolWait(ToolWait { calls, cancel, timeout_ns: None }))
@@ -169,7 +169,8 @@ fn items_of_a_value_are_counted_as_the_limit_counts_them() {
 #[test]
 fn tool_name_of_128_bytes_passes_and_one_byte_more_does_not() {
     let name = "n".repeat(MAX_TOOL_NAME_BYTES + 1);
-    let call = |name| GuestFrame::ToolCall(ToolCall { id: u64::MAX, name, args: NamedValues::EMPTY });
+    let call =
+        |name| GuestFrame::ToolCall(ToolCall { id: u64::MAX, name, args: NamedValues::EMPTY, line: None });
     guest_round_trip(&call(&name[1..])).unwrap();
     let error = guest_round_trip(&call(&name)).unwrap_err();
     assert_eq!(error.to_string(), "name of 129 bytes exceeds 128");
@@ -243,7 +244,8 @@ fn many_equal_names_are_refused_without_quadratic_time() {
     let bytes = NamedValues::encode(&pairs);
     let args = NamedValues::new(&bytes).unwrap();
     assert_eq!(args.len(), 200_000);
-    let error = GuestFrame::ToolCall(ToolCall { id: 1, name: "f", args }).encode(SEQ).unwrap_err();
+    let error =
+        GuestFrame::ToolCall(ToolCall { id: 1, name: "f", args, line: None }).encode(SEQ).unwrap_err();
     assert_eq!(error.to_string(), "args has a name of 6 bytes twice");
 }
 

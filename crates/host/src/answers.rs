@@ -184,10 +184,10 @@ impl<'a> Answers<'a> {
                 let reply = WireReply { id, outcome: Err(error) };
                 return self.turn(&Outgoing::Program(HostFrame::ToolReply(reply)), is_asked);
             }
-            Next::CallTool { id: guest_id, name, args } => {
+            Next::CallTool { id: guest_id, name, args, line } => {
                 *self.calls = next_call;
                 let guest_id = Some(guest_id);
-                let call = ToolCall { id: next_call, name, args };
+                let call = ToolCall { id: next_call, name, args, line };
                 return self.call(PendingCall { guest_id, call }, is_asked);
             }
             Next::WaitForTools(wait) => {

@@ -75,6 +75,8 @@ pub(crate) enum Next {
         name: String,
         /// A map with text keys.
         args: OwnedValue,
+        /// Line of the submitted code, if the guest says.
+        line: Option<u64>,
     },
     /// Let the caller run several tools, and wait for any.
     WaitForTools(run::ToolWait),
@@ -163,7 +165,8 @@ fn decide_call(call: &ToolCall<'_>, gates: &mut Gates<'_>) -> Result<Next, Error
                 argument_bytes,
                 arguments_digest: ContentDigest::of([args.as_bytes()]),
             });
-            Ok(Next::CallTool { id: call.id, name: name.to_owned(), args: OwnedValue::new(args) })
+            let (args, line) = (OwnedValue::new(args), call.line);
+            Ok(Next::CallTool { id: call.id, name: name.to_owned(), args, line })
         }
         ToolDecision::Deny { reason, type_name, message } => {
             gates.audit.record_with(|| AuditEvent::ToolDenied {
@@ -184,11 +187,11 @@ fn decide_wait(wait: &ToolWait<'_>, gates: &mut Gates<'_>) -> Result<Next, Error
     for call in &wait.calls {
         gates.in_flight.admit(call)?;
         match decide_call(call, gates)? {
-            Next::CallTool { id, name, args } => {
+            Next::CallTool { id, name, args, line } => {
                 let number = gates.next_call;
                 gates.next_call = number.saturating_add(1);
                 gates.in_flight.start(id, number);
-                calls.push(run::ToolCall { id: number, name, args });
+                calls.push(run::ToolCall { id: number, name, args, line });
             }
             Next::DenyCall { id, type_name, message } => {
                 let type_name = type_name.to_owned();

@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     fn call<'a>(id: u64, args: &'a [u8]) -> ToolCall<'a> {
-        ToolCall { id, name: "add", args: NamedValues::new(args).expect("a map") }
+        ToolCall { id, name: "add", args: NamedValues::new(args).expect("a map"), line: None }
     }
 
     fn bytes(len: usize) -> Vec<u8> {

@@ -72,6 +72,8 @@ pub struct ToolCall {
     pub name: String,
     /// The keyword arguments: a map with text keys.
     pub args: OwnedValue,
+    /// Line of the submitted code that makes the call, from 1, if the guest says.
+    pub line: Option<u64>,
 }
 
 /// What a tool answers.

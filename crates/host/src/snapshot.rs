@@ -263,7 +263,7 @@ impl SavedRun {
     fn check(&self, tools: &[ToolInfo]) -> Result<(), SnapshotError> {
         let mut ids = BTreeSet::new();
         for saved in self.calls_in_order() {
-            let ToolCall { id, name, args } = &saved.call;
+            let ToolCall { id, name, args, .. } = &saved.call;
             NamedValues::new(args.as_bytes()).map_err(|error| SnapshotError::Damaged {
                 detail: format!("arguments of {name:?}: {error}"),
             })?;

@@ -180,7 +180,7 @@ impl Caller {
 
 fn shown<'py>(py: Python<'py>, call: &hypercell_host::ToolCall) -> PyResult<Bound<'py, ToolCall>> {
     let args = value::decode(py, call.args.as_bytes(), "arguments")?.unbind();
-    Bound::new(py, ToolCall { id: call.id, name: call.name.clone(), args })
+    Bound::new(py, ToolCall { id: call.id, name: call.name.clone(), args, line: call.line })
 }
 
 fn verdict_of<T>(

@@ -47,6 +47,8 @@ pub(crate) struct ToolCall {
     pub(crate) name: String,
     /// Keyword arguments.
     pub(crate) args: Py<PyAny>,
+    /// Line of the submitted code that makes the call, if the guest says.
+    pub(crate) line: Option<u64>,
 }
 
 /// The end of a run, or what there was of it.
@@ -334,7 +336,7 @@ impl Sandbox {
         match step {
             Step::ToolCall(call) => {
                 let args = self.decode(py, call.args.as_bytes(), "arguments")?;
-                let call = ToolCall { id: call.id, name: call.name, args: args.unbind() };
+                let call = ToolCall { id: call.id, name: call.name, args: args.unbind(), line: call.line };
                 Ok(Bound::new(py, call)?.into_any())
             }
             Step::Done(done) => {

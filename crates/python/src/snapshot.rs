@@ -133,5 +133,5 @@ impl Snapshot {
 /// Makes the Python object of a call.
 pub(crate) fn shown(py: Python<'_>, call: &hypercell_host::ToolCall) -> PyResult<ToolCall> {
     let args = value::decode(py, call.args.as_bytes(), "arguments")?.unbind();
-    Ok(ToolCall { id: call.id, name: call.name.clone(), args })
+    Ok(ToolCall { id: call.id, name: call.name.clone(), args, line: call.line })
 }

@@ -86,12 +86,13 @@ fn rust_tests() -> Outcome {
 fn python_tests(args: &[String]) -> Outcome {
     let wheel = wheel()?;
     let venv = Venv::open("venv-test", &[STUB_TOOLS])?;
-    venv.install(&wheel, Some("test"))?;
+    venv.install(&wheel, Some("test,test-integrations"))?;
     run(&mut venv.python(["-m", "mypy.stubtest", "hypercell._native"]))?;
     run(&mut venv.python(["-m", "pytest", "--override-ini=pythonpath=guest/python", "guest/python"]))?;
     run(&mut cargo(&["build", "--locked", "--package=hypercell-capi"]))?;
     let mut pytest = venv.python(["-m", "pytest"]);
     pytest.env("HYPERCELL_TEST_CAPI", target().join("debug/libhypercell_capi.so"));
+    pytest.env("HYPERCELL_TEST_REQUIRE_EXTRAS", "1");
     if std::env::var_os("CI").is_some() {
         pytest.env("HYPERCELL_TEST_REQUIRE_KVM", "1");
     }

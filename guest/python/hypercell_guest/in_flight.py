@@ -43,20 +43,21 @@ class InFlight:
         self._cancelled = []
         self._next_look = 0.0
 
-    async def call(self, name, arguments, items):
+    async def call(self, name, arguments, items, line):
         """Calls a tool and returns its reply, the map that ToolReply is.
 
         Args:
             name: Its name, encoded.
             arguments: Its arguments, encoded.
             items: How many items the arguments have.
+            line: Line of the submitted code, encoded.
         """
         from asyncio import get_running_loop
 
         loop = get_running_loop()
         self._attach(loop)
         self._number = number = self._number + 1
-        entry = b"\xa3\x62id%b\x64name%b\x64args%b" % (encode(number), name, arguments)
+        entry = b"\xa4\x62id%b\x64name%b\x64args%b\x64line%b" % (encode(number), name, arguments, line)
         self._unsent[number] = entry, len(arguments), items
         if not self._awaited:
             self._next_look = monotonic() + _LOOK_S

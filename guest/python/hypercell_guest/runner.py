@@ -84,7 +84,7 @@ class Runner:
         _MODULES["__main__"] = self._main
         sys.argv = [request["name"]]
         space = self._main.__dict__
-        for name, value in self._tools.globals(request["tools"]).items():
+        for name, value in self._tools.globals(request["tools"], request["name"]).items():
             if name not in space:
                 space[name] = value
         space.update(request["inputs"])

@@ -3,6 +3,8 @@
 Before: submitted code. After: `codec`, `channel` and `in_flight`.
 """
 
+from sys import _getframe
+
 from hypercell_guest import private_builtins as __builtins__  # noqa: F401
 from hypercell_guest.channel import TOOL_CALL, TOOL_REPLY, die
 from hypercell_guest.codec import ValueNotSendableError, decode, encode, encode_counted
@@ -35,9 +37,16 @@ class Tools:
     def __init__(self, channel, streams):
         self._exchange, self._send_output, self._calls = channel.exchange, streams.send, 0
         self._in_flight = InFlight(channel, streams)
+        self._code_name = ""
 
-    def globals(self, tools):
-        """Returns the names that tools, pairs of name and documentation, give to a run that begins."""
+    def globals(self, tools, code_name):
+        """Returns the names that tools, pairs of name and documentation, give to a run that begins.
+
+        Args:
+            tools: Pairs of name and documentation.
+            code_name: File name of the submitted code, whose line is sent with each call.
+        """
+        self._code_name = code_name
         self._in_flight.forget_all()
         call_tool, call_tool_async = self._call_tool(), self._call_tool_async()
         names = {"call_tool": call_tool, "call_tool_async": call_tool_async, "ToolError": ToolError}
@@ -55,10 +64,11 @@ class Tools:
             ToolError: the tool failed, or there is none of this name.
         """
         self._calls = number = self._calls + 1
-        body = b"\xa3\x62id%b\x64name%b\x64args%b" % (
+        body = b"\xa4\x62id%b\x64name%b\x64args%b\x64line%b" % (
             encode(number),
             _encode_name(name),
             _encode(arguments, name),
+            encode(self._line()),
         )
         self._send_output()
         kind, reply = self._exchange(TOOL_CALL, body)
@@ -69,10 +79,14 @@ class Tools:
             return reply["ok"]
         raise _error(name, reply["err"]["type"], reply["err"]["msg"])
 
-    async def call_beside(self, name, arguments):
-        """Calls a tool beside others that are called so, and returns its result; raises as `call`."""
+    async def call_beside(self, name, arguments, line):
+        """Calls a tool beside others that are called so, from a line of the code, and returns its result.
+
+        Raises:
+            ValueNotSendableError, TypeError, ToolError: As `call`.
+        """
         encoded, items = _encode(arguments, name, encode_counted)
-        reply = await self._in_flight.call(_encode_name(name), encoded, items)
+        reply = await self._in_flight.call(_encode_name(name), encoded, items, encode(line))
         if "err" not in reply:
             return reply["ok"]
         raise _error(name, reply["err"]["type"], reply["err"]["msg"])
@@ -87,13 +101,26 @@ class Tools:
         call_tool.__module__ = "__main__"
         return call_tool
 
-    def _call_tool_async(self):
-        async def call_tool_async(name, /, *args, **kwargs):
-            """Calls the tool of this name as `call_tool` does, beside others: asyncio.gather several of these."""
-            _check("call_tool_async", name, args)
-            return await call(name, kwargs)
+    def _line(self):
+        """Returns the line of the submitted code from which this is called, or None."""
+        frame, name = _getframe(1), self._code_name
+        while frame is not None:
+            if frame.f_code.co_filename == name:
+                return frame.f_lineno
+            frame = frame.f_back
+        return None
 
-        call = self.call_beside
+    def _call_tool_async(self):
+        def call_tool_async(name, /, *args, **kwargs):
+            """Calls the tool of this name as `call_tool` does, beside others: asyncio.gather several of these."""
+            # Here and not in the coroutine: what awaits that may be the event loop alone.
+            return call(name, args, kwargs, line())
+
+        async def call(name, args, kwargs, line):
+            _check("call_tool_async", name, args)
+            return await call_beside(name, kwargs, line)
+
+        call_beside, line = self.call_beside, self._line
         call_tool_async.__module__ = "__main__"
         return call_tool_async
 

@@ -125,7 +125,7 @@ class Guest:
 
     def reply(self, tools, call):
         """Runs a tool and returns the body of its ToolReply."""
-        assert set(call) == {"id", "name", "args"}
+        assert set(call) == {"id", "name", "args", "line"}
         try:
             return {"id": call["id"], "ok": tools[call["name"]](**call["args"])}
         except Exception as error:

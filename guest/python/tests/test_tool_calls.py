@@ -27,7 +27,36 @@ def test_tool_is_called_by_call_tool_and_by_name(guest):
 def test_positional_arguments_travel_under_the_empty_name(guest):
     guest.run("add(5, 6, b=7)", {"add": add})
     (call,) = [body for name, body in guest.frames if name == "ToolCall"]
-    assert call == {"id": 1, "name": "add", "args": {"b": 7, "": [5, 6]}}
+    assert call == {"id": 1, "name": "add", "args": {"b": 7, "": [5, 6]}, "line": 1}
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("\n\nadd(a=1)", 3),
+        ("call_tool('add',\n    a=1)", 1),
+        ("def helper():\n    return add(a=1)\n\nhelper()", 2),
+        ("x = 1\nlist(map(add, [1]))", 2),
+        ("import functools\nfunctools.reduce(lambda x, y: add(a=x), [1, 2])", 2),
+        ("x = 1\nexec('\\n\\n\\nadd(a=1)')", 2),
+        ("class A:\n    def __del__(self):\n        add(a=1)\nA()", 3),
+        ("async def f():\n    return await call_tool_async('add', a=1)\nawait f()", 2),
+        ("import asyncio\nawait asyncio.gather(\n    call_tool_async('add', a=1))", 3),
+        ("import asyncio\nasync def f():\n    add(a=1)\nawait asyncio.gather(f())", 3),
+        ("import asyncio\nt = asyncio.ensure_future(call_tool_async('add', a=1))\nawait t", 2),
+    ],
+)
+def test_call_says_from_which_line_of_the_code_it_comes(guest, code, line):
+    guest.run(code, {"add": add})
+    calls = [body for name, body in guest.frames if name == "ToolCall"]
+    calls += [call for name, body in guest.frames if name == "ToolWait" for call in body["calls"]]
+    assert [call["line"] for call in calls] == [line]
+
+
+def test_call_that_no_line_of_the_code_makes_has_none(guest):
+    guest.run("import atexit\natexit.register(add, a=1)", {"add": add})
+    (call,) = [body for name, body in guest.frames if name == "ToolCall"]
+    assert call["line"] is None
 
 
 def test_calls_have_numbers_of_their_own(guest):

@@ -7,6 +7,7 @@
 
 use alloc::vec::Vec;
 
+use super::guest::TOOL_CALL_KEYS;
 use super::{ToolCall, ToolReply};
 use crate::error::WireError;
 use crate::fields::{Reader, Writer};
@@ -26,7 +27,7 @@ pub struct ToolWait<'a> {
 impl<'a> ToolWait<'a> {
     pub(super) fn write(&self, w: &mut Writer) -> Result<(), WireError> {
         w.key("calls").list("calls", &self.calls, MAX_CALLS_IN_FLIGHT, |w, call| {
-            w.map(3);
+            w.map(TOOL_CALL_KEYS);
             call.write(w)
         })?;
         w.key("cancel").list("cancel", &self.cancel, MAX_CALLS_IN_FLIGHT, |w, id| {

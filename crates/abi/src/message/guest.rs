@@ -79,6 +79,9 @@ pub enum GuestFrame<'a> {
     File(FileRequest<'a>),
 }
 
+/// Keys of a ToolCall, also within a ToolWait.
+pub(super) const TOOL_CALL_KEYS: u64 = 4;
+
 /// Call of a tool by the submitted code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ToolCall<'a> {
@@ -88,6 +91,8 @@ pub struct ToolCall<'a> {
     pub name: &'a str,
     /// Keyword arguments.
     pub args: NamedValues<'a>,
+    /// Line of the submitted code that makes the call, from 1, if it is known.
+    pub line: Option<u64>,
 }
 
 /// End of a run.
@@ -197,7 +202,8 @@ impl<'a> GuestFrame<'a> {
             Self::HttpPart(_) | Self::HttpRead(_) => 3,
             Self::HttpSend(_) => 8,
             Self::Ready { .. } | Self::Output { .. } | Self::Abort { .. } => 2,
-            Self::ToolCall(_) | Self::ToolWait(_) | Self::Exited(_) => 3,
+            Self::ToolWait(_) | Self::Exited(_) => 3,
+            Self::ToolCall(_) => TOOL_CALL_KEYS,
             Self::RunDone(done) => 1u64.saturating_add(done.exit.is_some().into()),
             Self::File(_) => 0,
         });
@@ -331,22 +337,30 @@ impl<'a> GuestFrame<'a> {
 }
 
 impl<'a> ToolCall<'a> {
-    /// Writes the three keys.
+    /// Writes the [`TOOL_CALL_KEYS`].
     pub(super) fn write(&self, w: &mut Writer) -> Result<(), WireError> {
         w.key("id").uint(self.id);
         w.key("name").text("name", self.name, MAX_TOOL_NAME_BYTES)?;
-        w.key("args").named_values("args", self.args)
+        w.key("args").named_values("args", self.args)?;
+        w.key("line").uint_or_null(self.line);
+        Ok(())
     }
 
     pub(super) fn read(r: &mut Reader<'a>) -> Result<Self, WireError> {
-        let (mut id, mut name, mut args) = (None, None, None);
+        let (mut id, mut name, mut args, mut line) = (None, None, None, None);
         r.map(|key, r| match key {
             "id" => r.once(&mut id, "id", |r, _| r.uint()),
             "name" => r.once(&mut name, "name", |r, f| r.text(f, MAX_TOOL_NAME_BYTES)),
             "args" => r.once(&mut args, "args", Reader::named_values),
+            "line" => r.once(&mut line, "line", |r, _| r.uint_or_null()),
             _ => Ok(false),
         })?;
-        Ok(Self { id: r.need(id, "id")?, name: r.need(name, "name")?, args: r.need(args, "args")? })
+        Ok(Self {
+            id: r.need(id, "id")?,
+            name: r.need(name, "name")?,
+            args: r.need(args, "args")?,
+            line: r.need(line, "line")?,
+        })
     }
 }
 

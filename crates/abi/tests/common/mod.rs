@@ -139,13 +139,25 @@ pub fn sample_frames() -> Vec<(&'static str, Vec<u8>)> {
         ("ready", guest(GuestFrame::Ready { python: "3.11.7", implementation: "cpython" })),
         ("output_stdout", guest(GuestFrame::Output { stream: OutputStream::Stdout, data: b"hello\n" })),
         ("output_stderr", guest(GuestFrame::Output { stream: OutputStream::Stderr, data: b"\xff\x00" })),
-        ("tool_call", guest(GuestFrame::ToolCall(ToolCall { id: 300, name: "find_order", args: named }))),
+        (
+            "tool_call",
+            guest(GuestFrame::ToolCall(ToolCall { id: 300, name: "find_order", args: named, line: None })),
+        ),
+        (
+            "tool_call_of_line",
+            guest(GuestFrame::ToolCall(ToolCall {
+                id: 301,
+                name: "find_order",
+                args: named,
+                line: Some(u64::MAX),
+            })),
+        ),
         (
             "tool_wait",
             guest(GuestFrame::ToolWait(ToolWait {
                 calls: vec![
-                    ToolCall { id: 9, name: "find_order", args: named },
-                    ToolCall { id: u64::MAX, name: "noop", args: NamedValues::EMPTY },
+                    ToolCall { id: 9, name: "find_order", args: named, line: Some(12) },
+                    ToolCall { id: u64::MAX, name: "noop", args: NamedValues::EMPTY, line: None },
                 ],
                 cancel: vec![3, 300],
                 timeout_ns: Some(1_500_000_000),

@@ -136,7 +136,7 @@ mod tests {
     }
 
     fn call<'a>(name: &'a str, args: NamedValues<'a>) -> ToolCall<'a> {
-        ToolCall { id: 1, name, args }
+        ToolCall { id: 1, name, args, line: None }
     }
 
     fn unknown_tool(message: &str) -> Result<ToolDecision, LimitError> {

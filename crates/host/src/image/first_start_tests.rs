@@ -61,7 +61,7 @@ fn output_sleep_and_tool_calls_are_answered_on_the_way_to_the_end() {
     let (outcome, heard) = run([
         GuestFrame::Output { stream: OutputStream::Stdout, data: b"hello" },
         GuestFrame::Sleep { ns: 1 },
-        GuestFrame::ToolCall(ToolCall { id: 1, name: "echo", args }),
+        GuestFrame::ToolCall(ToolCall { id: 1, name: "echo", args, line: None }),
         done(),
     ]);
     assert_eq!(outcome, Ok(()));

@@ -185,7 +185,7 @@ fn continued(
     }
     for SavedCall { guest_id, call, .. } in saved.in_flight() {
         let args = NamedValues::new(call.args.as_bytes()).map_err(|error| damaged(error.to_string()))?;
-        in_flight.admit(&WireCall { id: *guest_id, name: &call.name, args })?;
+        in_flight.admit(&WireCall { id: *guest_id, name: &call.name, args, line: call.line })?;
         in_flight.start(*guest_id, call.id);
     }
     let pending = &saved.pending;

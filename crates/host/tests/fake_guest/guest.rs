@@ -46,12 +46,12 @@ impl Entered<'_> {
 
     pub(crate) fn ask_call(&self, name: &str) -> Act {
         let args = NamedValues::new(&[0xa0]).expect("a map");
-        self.ask(&GuestFrame::ToolCall(ToolCall { id: 7, name, args }))
+        self.ask(&GuestFrame::ToolCall(ToolCall { id: 7, name, args, line: None }))
     }
 
     pub(crate) fn call(&self, name: &str, args: &[u8]) -> Act {
         let args = NamedValues::new(args).expect("a map");
-        self.say(&GuestFrame::ToolCall(ToolCall { id: 7, name, args }))
+        self.say(&GuestFrame::ToolCall(ToolCall { id: 7, name, args, line: None }))
     }
 
     /// Ends the run with an encoded value.

@@ -125,10 +125,13 @@ fn seeds(seq: u32) -> Vec<Vec<u8>> {
     let value = RawValue::new(b"\xa2\x61k\xd9\x01\x02\x82\x01\x02\x02\xfb\0\0\0\0\0\0\0\0").expect("a value");
     [
         GuestFrame::Output { stream: OutputStream::Stderr, data: b"text" },
-        GuestFrame::ToolCall(ToolCall { id: 7, name: "add", args }),
+        GuestFrame::ToolCall(ToolCall { id: 7, name: "add", args, line: None }),
         GuestFrame::RunDone(RunDone { outcome: Ok(value), exit: Some(2) }),
         GuestFrame::ToolWait(ToolWait {
-            calls: vec![ToolCall { id: 8, name: "sub", args }, ToolCall { id: 9, name: "x", args }],
+            calls: vec![
+                ToolCall { id: 8, name: "sub", args, line: None },
+                ToolCall { id: 9, name: "x", args, line: None },
+            ],
             cancel: vec![8],
             timeout_ns: Some(5),
         }),

@@ -18,8 +18,10 @@ use crate::guest::{Act, CODE, Entered, FakeSource, int, run, sandbox, sandbox_wi
 type Replies = Vec<(u64, Result<Vec<u8>, (String, String)>)>;
 
 fn wait_frame<'a>(calls: &[(u64, &'a str)], cancel: &[u64], timeout_ns: Option<u64>) -> GuestFrame<'a> {
-    let calls =
-        calls.iter().map(|&(id, name)| WireCall { id, name, args: NamedValues::EMPTY }).collect::<Vec<_>>();
+    let calls = calls
+        .iter()
+        .map(|&(id, name)| WireCall { id, name, args: NamedValues::EMPTY, line: None })
+        .collect::<Vec<_>>();
     GuestFrame::ToolWait(WireWait { calls, cancel: cancel.to_vec(), timeout_ns })
 }
 
@@ -203,8 +205,8 @@ fn arguments_above_their_limit_raise_in_the_guest_alone() {
         }
         let args = |bytes| NamedValues::new(bytes).expect("a map");
         let calls = vec![
-            WireCall { id: 1, name: "add", args: args(&[0xa1, 0x61, b'a', 3]) },
-            WireCall { id: 2, name: "add", args: args(&[0xa0]) },
+            WireCall { id: 1, name: "add", args: args(&[0xa1, 0x61, b'a', 3]), line: None },
+            WireCall { id: 2, name: "add", args: args(&[0xa0]), line: None },
         ];
         entered.say(&GuestFrame::ToolWait(WireWait { calls, cancel: vec![], timeout_ns: None }))
     });
