@@ -401,9 +401,13 @@ def test_answer_that_a_stop_made_of_a_tool_does_not_reach_the_guest(make):
 
     box._native.interrupt = interrupt_late
     stopped = []
-    runner = threading.Thread(
-        target=lambda: stopped.append(pytest.raises(hypercell.RunCancelledError, box.run, "call"))
-    )
+
+    def run():
+        with pytest.raises(hypercell.RunCancelledError) as raised:
+            box.run("call")
+        stopped.append(raised.value)
+
+    runner = threading.Thread(target=run)
     runner.start()
     assert started.wait(10)
     box.cancel()
