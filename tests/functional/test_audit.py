@@ -301,7 +301,7 @@ outcomes
         *(3, 114, "tool 'slow_add' failed: PermissionError: 13 is not allowed"),
     ]
     assert asked == [
-        hypercell.ToolRequest(tool, {"a": a, "b": 2}) for tool in ("add", "slow_add") for a in (1, 7, 13)
+        hypercell.ToolRequest(tool, {"a": a, "b": 2}, 6) for tool in ("add", "slow_add") for a in (1, 7, 13)
     ]
     seen = [event for event in events if event.event in ("tool_denied", "tool_rewritten")]
     edited = digest_of(a=14, b=100)

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import dataclasses
+import os
 import threading
 
 import pytest
@@ -180,6 +181,29 @@ def test_call_is_denied_where_nobody_answers(approve, reason):
     assert result.value == f"PermissionError: {reason}"
     assert result.interventions == (Intervention("pre_tool_call", "deny", "pay", reason),)
     assert paid == []
+
+
+def test_what_an_approver_changes_in_place_does_not_count():
+    def approve(request):
+        request.arguments["to"] = "eve"
+        return True
+
+    result = ExecuteCodeTool(ASKING, approve=approve).execute_code_sync(CODE)
+    assert result.value == "paid 3.0 to ada"
+
+
+def test_forked_child_runs_blocks_of_its_own():
+    tool = ExecuteCodeTool([add])
+    assert tool.execute_code_sync("add(a=1)").value == 1
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if tool.execute_code_sync("add(a=2)").value == 2 else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert tool.execute_code_sync("add(a=3)").value == 3
 
 
 def test_each_call_of_a_loop_asks_again():

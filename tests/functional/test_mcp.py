@@ -230,6 +230,26 @@ def test_state_that_the_server_did_not_give_is_refused():
     asyncio.run(main())
 
 
+def test_block_that_nobody_answers_for_ends_when_too_many_wait():
+    async def main():
+        async with connected("--tools", "mcp_tools:pay", "--ask", "pay", user=User()) as client:
+            states = []
+            for _ in range(17):
+                asked = await client.session.call_tool(
+                    "execute_code", {"code": PAY}, allow_input_required=True
+                )
+                states.append(asked.request_state)
+            said = []
+            for state in (states[0], states[1]):
+                result = await client.session.call_tool(
+                    "execute_code", {"code": PAY}, request_state=state, allow_input_required=True
+                )
+                said.append(type(result))
+            assert said == [types.CallToolResult, types.InputRequiredResult]
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -120,7 +120,7 @@ class Block:
 
     def rest(self, request: ApprovalRequest, approval: Approval) -> Steps:
         """Goes on with a block that was suspended; returns a `CodeResult`."""
-        result = yield from self._going(self._reply(request, approval, is_late=True))
+        result = yield from self._going(self._reply(request, request.arguments, approval, is_late=True))
         return (yield from self._left(result))
 
     # Before and after the code runs.
@@ -234,16 +234,25 @@ class Block:
             verdict.reason,
         )
         approval = yield from self._approval(request)
-        return (yield from self._reply(request, approval))
+        # What the approver was shown is a copy: changes count only by `edit`.
+        return (yield from self._reply(request, arguments, approval))
 
-    def _reply(self, request: ApprovalRequest, approval: Approval, *, is_late: bool = False) -> Steps:
+    def _reply(
+        self,
+        request: ApprovalRequest,
+        arguments: Mapping[str, Any],
+        approval: Approval,
+        *,
+        is_late: bool = False,
+    ) -> Steps:
         """Returns how the sandbox goes on after an answer. The policy decides again if it is edited or late."""
         if approval.decision == "suspend":
             raise _SuspendedError(request)
         if approval.decision == "deny":
             return self._resume(error=PermissionError(approval.reason or ""))
         is_edited = approval.decision == "edit"
-        arguments = approval.arguments if is_edited else request.arguments
+        if is_edited:
+            arguments = approval.arguments
         if is_edited or is_late:
             verdict = yield from self._call_verdict(request.tool, arguments, request.line)
             if verdict.decision == "deny":

@@ -5,7 +5,6 @@ Before: the caller, `_provider`. After: `_block` by way of `_drive`, `_grants`, 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
@@ -19,6 +18,7 @@ from .._hooks import check_hooks
 from .._image import Image
 from .._limits import Limits
 from .._pool import Pool
+from .._process import ForkSafeLock
 from .._sandbox import Sandbox
 from ._approval import Approval, Approver, checked_approval
 from ._block import TOOL_NAME, Block, Rules, before_http_request, before_tool_call, watched
@@ -76,7 +76,7 @@ class _Idle(Generic[_Box]):
     def __init__(self, make: Callable[..., _Box], options: _Options) -> None:
         self._make: Callable[..., _Box] = make
         self._options = options
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._grants: Grants | None = None
         self._boxes: list[_Box] = []
 
@@ -165,7 +165,7 @@ class CodeAct(Registry):
     def _like(cls: type[_Self], other: CodeAct) -> _Self:
         """Makes one with the rules of another and what that grants now. Sandboxes that wait are shared."""
         made = cls.__new__(cls)
-        made._lock = threading.Lock()
+        made._lock = ForkSafeLock()
         made._grants, made._options = other._grants, other._options
         made._idle, made._idle_async = other._idle, other._idle_async
         return made

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from .._domains import Domain, collect_domains
 from .._errors import PolicyError
 from .._mounts import Mount, collect_mounts
+from .._process import ForkSafeLock
 from .._tools import MAX_TOOLS
 from ._tools import CodeActTool, ToolsInput, collect_codeact_tools
 
@@ -88,7 +88,7 @@ class Registry:
         file_mounts: FileMountsInput = (),
         allowed_domains: AllowedDomainsInput = (),
     ) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._grants = Grants()
         self.add_tools(tools)
         self.add_file_mounts(file_mounts)

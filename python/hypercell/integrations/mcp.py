@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ask_client", "make_server", "serve_stdio"]
 
-# Blocks that wait for a client that may never come back; beyond them further questions are denied.
+# Blocks that wait for a client that may never come back; beyond them the one that waits longest is ended.
 _MAX_WAITING = 16
 # Bytes of files that a result carries, all together; a client gets a result as one message.
 _MAX_FILE_BYTES = 8 << 20
@@ -181,9 +181,12 @@ class _Served:
             result = await block.step()
             if result is not None:
                 return _shown(result)
-            if can_ask and len(self._waiting) < _MAX_WAITING and block.request is not None:
+            if can_ask and block.request is not None:
                 break
             block.answer(Approval.deny("the client cannot be asked"))
+        if len(self._waiting) >= _MAX_WAITING:
+            _, oldest = self._waiting.pop(next(iter(self._waiting)))
+            oldest.task.cancel()
         # The client gives it back: it must not be guessed.
         state = secrets.token_urlsafe(32)
         self._waiting[state] = code, block
