@@ -69,6 +69,11 @@ pub struct State {
     pub early_len: Cell<usize>,
 }
 
+/// Bytes of the registers that entry.s saves: 20 of the fields of `Regs`.
+pub const REGISTER_FRAME_BYTES: usize = 160;
+/// Stack pointer in the frame with which ring 0 continues a system call (FRAME_SYSCALL in ring0/boot.s).
+const SYSCALL_FRAME_RSP: u64 = STATE + 0x40 + 24;
+
 /// Byte offset of the register block that a redirected fault leaves in the state page.
 pub const STATE_REDIRECT: u64 = STATE + 0x600;
 
@@ -93,6 +98,9 @@ unsafe extern "C" {
     #[link_name = "resume"]
     fn asm_resume(regs: *const crate::traps::Regs, fpu: *const u8) -> !;
     fn redirect_ring3();
+    #[link_name = "switch_stack"]
+    fn asm_switch_stack(keep: *mut u64, load: u64);
+    fn thread_start();
 }
 
 /// Address of the code that turns a fault of the program into a signal.
@@ -100,9 +108,44 @@ pub fn redirect_address() -> u64 {
     redirect_ring3 as *const () as u64
 }
 
-/// Top of the stack for system calls.
-pub fn syscall_stack_top() -> u64 {
+/// Top of the stack for system calls of the first thread.
+pub fn first_stack_top() -> u64 {
     (&raw const SYSCALL_STACK) as u64 + STACK_BYTES as u64
+}
+
+/// Top of the stack that system calls use now.
+pub fn syscall_stack_top() -> u64 {
+    // SAFETY: the state page is mapped, and this quadword of it holds the stack pointer of the frame for system calls.
+    unsafe { (SYSCALL_FRAME_RSP as *const u64).read_volatile() }
+}
+
+/// Sets the stack of the next system call.
+pub fn set_syscall_stack_top(top: u64) {
+    // SAFETY: as above; `top` is the end of a stack that lives as long as its thread.
+    unsafe { (SYSCALL_FRAME_RSP as *mut u64).write_volatile(top) }
+}
+
+/// Goes on at another stack, which `switch_stack` left or `first_switch_frame` made; returns when somebody switches back.
+pub fn switch_stack(keep: *const Cell<u64>, load: u64) {
+    // SAFETY: `keep` is a cell of a thread that lives until another one runs, and `load` is the stack pointer of a frame
+    // of `switch_stack` on a stack that nobody uses now.
+    unsafe { asm_switch_stack(keep.cast::<u64>().cast_mut(), load) }
+}
+
+/// What `switch_stack` finds on the stack of a new thread: r15, r14, r13, r12, rbx, rbp and where to go.
+pub fn first_switch_frame(regs: u64, fpu: u64) -> [u64; 7] {
+    [0, 0, 0, fpu, regs, 0, thread_start as *const () as u64]
+}
+
+/// The registers that the program had when it entered the kernel on this stack.
+pub fn saved_registers(stack_top: u64) -> crate::traps::Regs {
+    let mut regs = crate::traps::Regs::default();
+    let at = (stack_top - REGISTER_FRAME_BYTES as u64) as *const u8;
+    // SAFETY: entry.s pushes this many bytes of registers at the top of the stack, in the order of `Regs`.
+    unsafe {
+        core::ptr::copy_nonoverlapping(at, (&raw mut regs).cast(), REGISTER_FRAME_BYTES);
+    }
+    regs
 }
 
 const STACK_BYTES: usize = 0x10000;
@@ -239,6 +282,14 @@ pub fn fs_base() -> u64 {
     let base;
     // SAFETY: as above.
     unsafe { core::arch::asm!("rdfsbase {}", out(reg) base, options(nomem, nostack)) };
+    base
+}
+
+/// Reads the base of GS.
+pub fn gs_base() -> u64 {
+    let base;
+    // SAFETY: as above.
+    unsafe { core::arch::asm!("rdgsbase {}", out(reg) base, options(nomem, nostack)) };
     base
 }
 
@@ -463,5 +514,5 @@ mod no_hardware {
             }
         )*};
     }
-    unreachable_assembly! { service doorbell turn_exit turn_resume boot_done redirect_ring3 }
+    unreachable_assembly! { service doorbell turn_exit turn_resume boot_done redirect_ring3 switch_stack thread_start }
 }

@@ -22,7 +22,7 @@ use crate::arch;
 use crate::cell::KernelCell;
 use crate::errno::{Errno, SysResult};
 use crate::link::{Entry, Link};
-use crate::{archive, hotset, loader, mm, paging, syscall, time};
+use crate::{archive, hotset, loader, mm, paging, syscall, thread, time};
 
 /// A line longer than this is sent in parts.
 const MAX_LINE_BYTES: usize = 4096;
@@ -216,6 +216,7 @@ fn checkpoint() -> ! {
 fn accept(turn: &[u8]) -> (FrameHeader, &[u8]) {
     let Ok((header, frame)) = EnterHeader::split(turn) else { arch::abort("bad turn header") };
     time::set(header.realtime_ns, header.tsc_khz);
+    thread::clock_was_set();
     if header.memory_limit_pages != 0 {
         mm::MM.with(|mm| mm.set_limit(u64::from(header.memory_limit_pages) * arch::PAGE));
     }

@@ -259,6 +259,32 @@ turn_resume:
     pop rbp
     ret
 
+# switch_stack(rdi = where to keep the stack pointer, rsi = the one to go on with): returns when somebody switches back.
+.global switch_stack
+switch_stack:
+    push rbp
+    push rbx
+    push r12
+    push r13
+    push r14
+    push r15
+    mov [rdi], rsp
+    mov rsp, rsi
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbx
+    pop rbp
+    ret
+
+# Where switch_stack returns to in a thread that has not run yet: rbx = register frame, r12 = FPU area.
+.global thread_start
+thread_start:
+    mov rdi, rbx
+    mov rsi, r12
+    jmp resume
+
 # boot_done(): ends Hyperlight's initialisation call; rax tells it where later entries go.
 .global boot_done
 boot_done:

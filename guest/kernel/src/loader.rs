@@ -14,7 +14,7 @@ use crate::arch::{self, FpuArea, PAGE};
 use crate::errno::Errno;
 use crate::mm::{Backing, MM, Prot, STACK_BYTES, STACK_TOP};
 use crate::traps::Regs;
-use crate::{channel, task, user, vfs};
+use crate::{channel, task, thread, user, vfs};
 
 /// Where a position-independent program goes, and the dynamic loader, which is smaller than the room it has.
 const PROGRAM_BASE: u64 = STACK_TOP;
@@ -35,6 +35,7 @@ pub fn start(argv: &[&str], env: &[&str]) -> ! {
     vfs::set_program(argv, env);
     match load_all(argv, env) {
         Ok((entry, stack)) => {
+            thread::start_first();
             let regs = Regs { rip: entry, rsp: stack, cs: 0x33, ss: 0x2b, rflags: 0x2, ..Regs::default() };
             arch::resume(&regs, &FpuArea::initial())
         }

@@ -27,6 +27,7 @@ pub mod mm;
 pub mod paging;
 pub mod syscall;
 pub mod task;
+pub mod thread;
 pub mod time;
 pub mod traps;
 pub mod user;

@@ -57,6 +57,8 @@ bitflags! {
 pub enum Backing {
     /// Zeroes.
     Anonymous,
+    /// Zeroes of a thread's stack, of which most is never touched: nothing is committed for it.
+    Stack,
     /// File contents in the archive: address of the byte that the area's start shows, and bytes left in the file.
     Image(u64, u64),
 }
@@ -102,7 +104,7 @@ fn page_up(value: u64) -> Option<u64> {
 impl Backing {
     fn advanced(self, by: u64) -> Self {
         match self {
-            Self::Anonymous => Self::Anonymous,
+            Self::Anonymous | Self::Stack => self,
             Self::Image(at, left) => Self::Image(at + by, left.saturating_sub(by)),
         }
     }
@@ -226,7 +228,7 @@ impl AddressSpace {
         counted: bool,
     ) -> Result<u64, Errno> {
         let len = page_up(len).filter(|&l| l > 0).ok_or(Errno::ENOMEM)?;
-        let committed = counted && prot.contains(Prot::WRITE);
+        let committed = counted && prot.contains(Prot::WRITE) && backing != Backing::Stack;
         let start = if fixed {
             let end = hint.checked_add(len).ok_or(Errno::ENOMEM)?;
             let outside = end > USER_END || (hint < KERNEL_HOLE.end && end > KERNEL_HOLE.start);
@@ -295,12 +297,13 @@ impl AddressSpace {
         self.split(start);
         self.split(end);
         if prot.contains(Prot::WRITE) {
+            let uncounted = |area: &Area| !area.committed && area.backing != Backing::Stack;
             let newly: u64 =
-                self.areas.range(start..end).filter(|(_, a)| !a.committed).map(|(s, a)| a.end - s).sum();
+                self.areas.range(start..end).filter(|(_, a)| uncounted(a)).map(|(s, a)| a.end - s).sum();
             self.charge(newly)?;
         }
         for (_, area) in self.areas.range_mut(start..end) {
-            area.committed |= prot.contains(Prot::WRITE);
+            area.committed |= prot.contains(Prot::WRITE) && area.backing != Backing::Stack;
             area.prot = prot;
         }
         let mut narrowed = false;
@@ -479,7 +482,7 @@ pub fn access_ok(address: u64, len: u64, write: bool) -> bool {
 pub fn drop_zero_pages() {
     MM.with(|mm| {
         for (start, area) in &mm.areas {
-            if area.backing != Backing::Anonymous || !area.prot.contains(Prot::READ) {
+            if matches!(area.backing, Backing::Image(..)) || !area.prot.contains(Prot::READ) {
                 continue;
             }
             paging::for_each(*start, area.end, |at, entry| {

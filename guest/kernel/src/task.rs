@@ -14,7 +14,7 @@ use crate::cell::KernelCell;
 use crate::errno::{Errno, SysResult};
 use crate::traps::Regs;
 use crate::user;
-use crate::{arch, channel, mm};
+use crate::{arch, channel, mm, thread};
 
 /// Process id, thread id, parent: the program is the init of its VM.
 pub const PID: u64 = 1;
@@ -39,17 +39,26 @@ pub struct Action {
     pub mask: u64,
 }
 
-/// Signal state of the program.
-#[derive(Debug)]
-pub struct Task {
-    /// Actions by signal number.
-    pub actions: [Action; SIGNALS],
+/// What each thread has of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SignalState {
     /// Blocked signals, bit n-1 for signal n.
     pub blocked: u64,
     /// Raised and not yet delivered.
     pub pending: u64,
     /// Alternate stack: start, bytes; 0 bytes is none.
     pub altstack: (u64, u64),
+    /// What was blocked before a system call that waits with another mask.
+    pub mask_before: Option<u64>,
+}
+
+/// Signal state of the program.
+#[derive(Debug)]
+pub struct Task {
+    /// Actions by signal number.
+    pub actions: [Action; SIGNALS],
+    /// Of the thread that runs.
+    pub own: SignalState,
     /// The last fault that a handler got: a handler that gives up raises the signal again, and the report wants the cause.
     last_fault: Option<LastFault>,
 }
@@ -66,9 +75,7 @@ struct LastFault {
 /// The one task.
 pub static TASK: KernelCell<Task> = KernelCell::new(Task {
     actions: [Action { handler: 0, flags: 0, restorer: 0, mask: 0 }; SIGNALS],
-    blocked: 0,
-    pending: 0,
-    altstack: (0, 0),
+    own: SignalState { blocked: 0, pending: 0, altstack: (0, 0), mask_before: None },
     last_fault: None,
 });
 
@@ -76,15 +83,46 @@ fn bit(signal: u32) -> u64 {
     1 << (signal - 1)
 }
 
-/// Marks a signal as raised; it is delivered when the system call returns.
-pub fn raise(signal: u32) -> Result<(), Errno> {
+/// Raises a signal for a thread, or for the process: whoever takes it gets it when its system call returns.
+///
+/// # Errors
+///
+/// `EINVAL` for a number that is no signal.
+pub fn raise(signal: u32, tid: Option<u64>) -> Result<(), Errno> {
     if signal as usize >= SIGNALS {
         return Err(Errno::EINVAL);
     }
-    if signal != 0 {
-        TASK.with(|t| t.pending |= bit(signal));
+    if signal != 0 && !is_ignored(signal) {
+        let bit = bit(signal);
+        thread::signal(tid.unwrap_or_else(|| thread::taker(bit)), bit);
     }
     Ok(())
+}
+
+/// Whether nothing happens when it is delivered, so that it need not end a wait.
+fn is_ignored(signal: u32) -> bool {
+    let handler = TASK.with(|t| t.actions[signal as usize].handler);
+    handler == 1 || handler == 0 && ignored_by_default(signal)
+}
+
+/// Marks a signal as raised for the thread that runs.
+pub fn mark(bit: u64) {
+    TASK.with(|t| t.own.pending |= bit);
+}
+
+/// What the thread that runs blocks.
+pub fn blocked() -> u64 {
+    TASK.with(|t| t.own.blocked)
+}
+
+/// Whether a signal is to be delivered to the thread that runs.
+pub fn has_signal() -> bool {
+    TASK.with(|t| t.own.pending & !t.own.blocked != 0)
+}
+
+/// Puts the state of another thread in place of that of the thread that ran, and returns the latter.
+pub fn exchange_signals(state: SignalState) -> SignalState {
+    TASK.with(|t| core::mem::replace(&mut t.own, state))
 }
 
 /// Signals that do nothing unless a handler is set.
@@ -111,15 +149,15 @@ fn name(signal: u32) -> &'static str {
 pub fn deliver_pending(regs: &mut Regs) {
     loop {
         let Some((signal, action)) = TASK.with(|t| {
-            let ready = t.pending & !t.blocked;
+            let ready = t.own.pending & !t.own.blocked;
             if ready == 0 {
                 return None;
             }
             let signal = ready.trailing_zeros() + 1;
-            t.pending &= !bit(signal);
+            t.own.pending &= !bit(signal);
             Some((signal, t.actions[signal as usize]))
         }) else {
-            return;
+            return TASK.with(|t| t.own.blocked = t.own.mask_before.take().unwrap_or(t.own.blocked));
         };
         match action.handler {
             0 if ignored_by_default(signal) => {}
@@ -144,7 +182,7 @@ pub fn fault_signal(regs: &mut Regs, vector: u64, error: u64, address: u64) {
         _ => linux::SIGSEGV,
     };
     let action = TASK.with(|t| t.actions[signal as usize]);
-    let blocked = TASK.with(|t| t.blocked & bit(signal) != 0);
+    let blocked = TASK.with(|t| t.own.blocked & bit(signal) != 0);
     let fault = LastFault { signal, vector, write: vector == 14 && error & 2 != 0, address, rip: regs.rip };
     TASK.with(|t| t.last_fault = Some(fault));
     let handled =
@@ -205,7 +243,16 @@ fn mapping_of(address: u64) -> String {
 
 /// Where entry.s put the vector state of the system call with these registers.
 fn fpu_of(regs: &Regs) -> u64 {
-    (core::ptr::from_ref(regs) as u64 - XSAVE_BYTES as u64) & !63
+    fpu_below(core::ptr::from_ref(regs) as u64)
+}
+
+fn fpu_below(regs_at: u64) -> u64 {
+    (regs_at - XSAVE_BYTES as u64) & !63
+}
+
+/// The vector state of the system call that runs on the stack with this top.
+pub fn saved_vectors(stack_top: u64) -> &'static [u8] {
+    arch::static_bytes(fpu_below(stack_top - arch::REGISTER_FRAME_BYTES as u64), XSAVE_BYTES)
 }
 
 fn run_handler(
@@ -216,7 +263,8 @@ fn run_handler(
     error: u64,
     address: u64,
 ) -> Result<(), Errno> {
-    let (altstack, old_mask) = TASK.with(|t| (t.altstack, t.blocked));
+    let (altstack, old_mask) =
+        TASK.with(|t| (t.own.altstack, t.own.mask_before.take().unwrap_or(t.own.blocked)));
     let on_alt = regs.rsp.wrapping_sub(altstack.0) < altstack.1;
     let mut top = regs.rsp.wrapping_sub(RED_ZONE);
     if action.flags & u64::from(linux::SA_ONSTACK) != 0 && altstack.1 != 0 && !on_alt {
@@ -272,9 +320,9 @@ fn run_handler(
     user::write_bytes(fpu_at, arch::static_bytes(fpu_of(regs), XSAVE_BYTES))?;
     user::write_bytes(frame_at, &frame)?;
     TASK.with(|t| {
-        t.blocked |= action.mask;
+        t.own.blocked |= action.mask;
         if action.flags & u64::from(linux::SA_NODEFER) == 0 {
-            t.blocked |= bit(signal);
+            t.own.blocked |= bit(signal);
         }
         if action.flags & u64::from(linux::SA_RESETHAND) != 0 {
             t.actions[signal as usize] = Action::default();
@@ -330,6 +378,6 @@ pub fn sigreturn(regs: &mut Regs) -> SysResult {
     }
     regs.rflags = get(17) & 0x40dd5 | 2; // arithmetic flags, DF, TF off
     let mask = u64::from_le_bytes(context[296..304].try_into().unwrap_or_default());
-    TASK.with(|t| t.blocked = mask);
+    TASK.with(|t| t.own.blocked = mask);
     Ok(regs.rax)
 }

@@ -13,10 +13,11 @@ struct Clock {
     /// Nanoseconds per counter tick, as a fraction of 2^32.
     scale: u64,
     monotonic_ns: u64,
+    tsc_khz: u32,
 }
 
 static CLOCK: KernelCell<Clock> =
-    KernelCell::new(Clock { realtime_ns: 0, tsc: 0, scale: 0, monotonic_ns: 1 });
+    KernelCell::new(Clock { realtime_ns: 0, tsc: 0, scale: 0, monotonic_ns: 1, tsc_khz: 0 });
 
 /// Sets the wall clock (nanoseconds since 1970) and the rate of the counter (kHz).
 pub fn set(realtime_ns: u64, tsc_khz: u32) {
@@ -28,6 +29,7 @@ pub fn set(realtime_ns: u64, tsc_khz: u32) {
             if c.realtime_ns == 0 { c.monotonic_ns } else { (c.monotonic_ns + passed).max(monotonic) };
         c.realtime_ns = realtime_ns;
         c.tsc = arch::rdtsc();
+        c.tsc_khz = tsc_khz;
         c.scale = if tsc_khz == 0 { 0 } else { (1_000_000u64 << 32) / u64::from(tsc_khz) };
     });
 }
@@ -53,4 +55,11 @@ pub fn realtime_ns() -> u64 {
 /// Nanoseconds since the image was booted.
 pub fn monotonic_ns() -> u64 {
     CLOCK.with(|c| c.monotonic_now())
+}
+
+/// What the time-stamp counter will show in so many nanoseconds.
+pub fn counter_in(ns: u64) -> u64 {
+    let khz = CLOCK.with(|c| c.tsc_khz);
+    let ticks = u128::from(ns) * u128::from(khz) / 1_000_000;
+    arch::rdtsc().saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
 }

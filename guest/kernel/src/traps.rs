@@ -8,7 +8,7 @@
 #![expect(unsafe_code, reason = "functions called by assembly are exported by name")]
 
 use crate::arch::{self, KERNEL_END, KERNEL_START, PAGE, state};
-use crate::{archive, channel, frames, hotset, mm, paging, task};
+use crate::{archive, channel, frames, hotset, mm, paging, task, thread};
 
 /// Program registers, in the order of entry.s.
 #[repr(C)]
@@ -40,6 +40,16 @@ pub struct Regs {
     pub detail: u64,
 }
 
+impl Regs {
+    /// What entry.s saves and loads, in its order.
+    pub fn saved(&self) -> [u64; 20] {
+        [
+            self.r15, self.r14, self.r13, self.r12, self.r11, self.r10, self.r9, self.r8, self.rdi, self.rsi,
+            self.rbp, self.rbx, self.rdx, self.rcx, self.rax, self.rip, self.cs, self.rflags, self.rsp, self.ss,
+        ]
+    }
+}
+
 const ENTRY_BOOT: u64 = 1;
 
 /// First Rust after ring 0. `reason` says whether the VM boots or was restored; `open` is non-zero on the same VM after
@@ -65,6 +75,7 @@ extern "C" fn enter_from_ring0(root: u64, peb: u64, reason: u64, open: u64) -> !
         paging::open_to_user();
         hotset::copy_in();
     }
+    thread::resume();
     channel::on_entry(open == 0)
 }
 
@@ -91,6 +102,9 @@ extern "C" fn on_fault(regs: &mut Regs, _: u64) {
         arch::abort("page fault in ring 0");
     }
     match mm::handle_fault(address, error & ERROR_WRITE != 0, error & ERROR_FETCH != 0) {
+        mm::Fault::Resolved if thread::is_due() && !is_kernel(regs.rip) => {
+            redirect(regs, VECTOR_NONE, 0, 0);
+        }
         mm::Fault::Resolved => {}
         mm::Fault::OutOfMemory => fatal(regs, "out of memory", address),
         mm::Fault::Denied => to_signal(regs, 14, address, error),
@@ -108,10 +122,22 @@ const ERROR_WRITE: u64 = 1 << 1;
 const ERROR_USER: u64 = 1 << 2;
 const ERROR_FETCH: u64 = 1 << 4;
 
+/// In place of a vector: no signal, only another thread's turn.
+const VECTOR_NONE: u64 = 0xff;
+
+fn is_kernel(rip: u64) -> bool {
+    (KERNEL_START..KERNEL_END).contains(&rip)
+}
+
 fn to_signal(regs: &mut Regs, vector: u64, address: u64, error: u64) {
-    if (KERNEL_START..KERNEL_END).contains(&regs.rip) {
+    if is_kernel(regs.rip) {
         fatal(regs, "fault in the kernel", address);
     }
+    redirect(regs, vector, address, error);
+}
+
+/// Has the fault handler return to `redirect_ring3`, on the system-call stack.
+fn redirect(regs: &mut Regs, vector: u64, address: u64, error: u64) {
     let mut saved = *regs;
     saved.error = error << 8 | vector;
     saved.detail = address;
@@ -127,7 +153,13 @@ fn to_signal(regs: &mut Regs, vector: u64, address: u64, error: u64) {
 #[unsafe(no_mangle)]
 extern "C" fn on_redirect(regs: &mut Regs, _: u64) {
     let (error, address) = arch::redirect_detail();
-    task::fault_signal(regs, error & 0xff, error >> 8, address);
+    match error & 0xff {
+        VECTOR_NONE => {
+            thread::give_way_if_due();
+            task::deliver_pending(regs);
+        }
+        vector => task::fault_signal(regs, vector, error >> 8, address),
+    }
 }
 
 fn fatal(regs: &Regs, what: &str, address: u64) -> ! {

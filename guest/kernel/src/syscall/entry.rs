@@ -3,7 +3,7 @@
 //! Before: traps. After: table.
 
 use crate::errno::{Args, Errno};
-use crate::task;
+use crate::{task, thread};
 use crate::traps::Regs;
 
 const RT_SIGRETURN: u64 = 15;
@@ -21,5 +21,6 @@ pub fn handle(regs: &mut Regs) {
             Err(Errno(number)) => (-i64::from(number)) as u64,
         };
     }
+    thread::give_way_if_due();
     task::deliver_pending(regs);
 }

@@ -64,7 +64,8 @@ pub fn sys_mmap(args: &Args) -> SysResult {
     let protection = prot_of(prot);
     let counted = flags & linux::MAP_NORESERVE == 0;
     if flags & linux::MAP_ANONYMOUS != 0 {
-        return MM.with(|mm| mm.map(hint, len, fixed, protection, Backing::Anonymous, counted));
+        let backing = if flags & linux::MAP_STACK != 0 { Backing::Stack } else { Backing::Anonymous };
+        return MM.with(|mm| mm.map(hint, len, fixed, protection, backing, counted));
     }
     let shared =
         flags & linux::MAP_TYPE == linux::MAP_SHARED || flags & linux::MAP_TYPE == linux::MAP_SHARED_VALIDATE;

@@ -9,6 +9,7 @@ pub mod poll;
 pub mod proc;
 pub mod signal;
 pub mod table;
+pub mod thread;
 pub mod time;
 
 use hypercell_abi::frame::UnsupportedSyscall;

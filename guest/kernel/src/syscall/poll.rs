@@ -1,7 +1,7 @@
 //! Waiting for files: poll, select, epoll.
 //!
-//! Guarantees: nothing hangs. What is ready is reported at once. Otherwise a wait with a time lets the host wait that long
-//! (nothing can become ready meanwhile: there is one thread), and a wait without one answers `EDEADLK`.
+//! Guarantees: what is ready is reported at once. Otherwise other threads run, who may make something ready, or the host waits
+//! until the time is over; a wait without a time that nothing can end answers `EDEADLK`.
 //!
 //! Before: table. After: vfs::event, vfs::file.
 
@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
 use crate::errno::{Args, Errno, SysResult};
+use crate::thread::Woken;
 use crate::user::{self, UserPtr};
 use crate::vfs::event::{Change, Epoll};
 use crate::vfs::{self, MAX_DESCRIPTORS, Object, OpenFile, outside};
@@ -20,7 +21,7 @@ use crate::vfs::{self, MAX_DESCRIPTORS, Object, OpenFile, outside};
 enum Wait {
     /// This many nanoseconds.
     For(u64),
-    /// Until something happens, which nothing can make happen.
+    /// Until something happens.
     Forever,
 }
 
@@ -59,14 +60,23 @@ impl Wait {
     /// Asks `ready` until it reports something or the time is over.
     fn until(self, mut ready: impl FnMut() -> SysResult) -> SysResult {
         let count = ready()?;
-        match self {
-            _ if count > 0 => Ok(count),
-            Self::For(0) => Ok(0),
-            Self::For(ns) => {
-                outside::sleep_ns(ns);
-                ready()
+        if count > 0 || self == Self::For(0) {
+            return Ok(count);
+        }
+        let deadline = match self {
+            Self::For(ns) => Some(outside::monotonic_ns().saturating_add(ns).min(u64::MAX - 1)),
+            Self::Forever => None,
+        };
+        loop {
+            let woken = outside::wait_for_files(deadline);
+            let count = ready()?;
+            match woken {
+                _ if count > 0 => return Ok(count),
+                Woken::Event => {}
+                Woken::TimedOut => return Ok(0),
+                Woken::Signal => return Err(Errno::EINTR),
+                Woken::Deadlock => return Err(Errno::EDEADLK),
             }
-            Self::Forever => Err(Errno::EDEADLK),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The process as it sees itself: identity, limits, machine, random bytes, end. One process, one thread, one processor.
+//! The process as it sees itself: identity, limits, machine, random bytes, end. One process, one processor.
 //!
 //! Before: table. After: task, channel, time.
 
@@ -8,12 +8,13 @@ use linux_raw_sys::general as linux;
 
 use crate::errno::{Args, Errno, SysResult};
 use crate::task::PID;
+use crate::thread::MAX_THREADS;
 use crate::{arch, channel, mm, time, user};
 
 /// Most bytes that one getrandom call fills, as on Linux (getrandom(2)).
 const RANDOM_MAX: u64 = 33_554_431;
 
-/// getpid(2), gettid(2), getpgrp(2), getsid(2), set_tid_address(2): the program is process 1.
+/// getpid(2), getpgrp(2), getsid(2): the program is process 1.
 pub fn sys_getpid(_: &Args) -> SysResult {
     Ok(PID)
 }
@@ -69,7 +70,7 @@ fn limit_of(resource: u64) -> Result<(u64, u64), Errno> {
     Ok(match resource as u32 {
         linux::RLIMIT_STACK => (mm::STACK_BYTES, mm::STACK_BYTES),
         linux::RLIMIT_NOFILE => (1024, 1024),
-        linux::RLIMIT_NPROC => (1, 1),
+        linux::RLIMIT_NPROC => (MAX_THREADS as u64, MAX_THREADS as u64),
         linux::RLIMIT_CORE => (0, 0),
         0..=15 => (u64::MAX, u64::MAX),
         _ => return Err(Errno::EINVAL),
@@ -197,40 +198,7 @@ pub fn sys_prctl(args: &Args) -> SysResult {
     }
 }
 
-/// futex(2). Nobody else can wake this thread: a wait with a time lasts that long, one without lasts until the host's
-/// time limit, and a wake wakes none.
-pub fn sys_futex(args: &Args) -> SysResult {
-    let [at, op, value, timeout, ..] = args.0;
-    let command = op as u32 & linux::FUTEX_CMD_MASK as u32;
-    match command {
-        linux::FUTEX_WAIT | linux::FUTEX_WAIT_BITSET => {
-            let mut word = [0; 4];
-            user::read_bytes(at, &mut word)?;
-            if u32::from_le_bytes(word) != value as u32 {
-                return Err(Errno::EAGAIN);
-            }
-            if timeout == 0 {
-                loop {
-                    channel::sleep_ns(u64::MAX);
-                }
-            }
-            let mut ns = super::time::read_timespec(timeout)?;
-            if command == linux::FUTEX_WAIT_BITSET {
-                let realtime = op as u32 & linux::FUTEX_CLOCK_REALTIME != 0;
-                let now = if realtime { time::realtime_ns() } else { time::monotonic_ns() };
-                ns = ns.saturating_sub(now);
-            }
-            channel::sleep_ns(ns);
-            Err(Errno::ETIMEDOUT)
-        }
-        linux::FUTEX_WAKE | linux::FUTEX_WAKE_BITSET | linux::FUTEX_REQUEUE | linux::FUTEX_CMP_REQUEUE => {
-            Ok(0)
-        }
-        _ => Err(Errno::ENOSYS),
-    }
-}
-
-/// exit(2), exit_group(2): the end of the program and of this VM's run.
+/// exit_group(2): the end of the program and of this VM's run.
 pub fn sys_exit_group(args: &Args) -> SysResult {
     let status = args.0[0] as u8;
     channel::exited(i32::from(status), 0, &format!("the program exited with status {status}"))

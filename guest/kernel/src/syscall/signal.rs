@@ -6,7 +6,8 @@ use linux_raw_sys::general as linux;
 
 use crate::errno::{Args, Errno, SysResult};
 use crate::task::{self, Action, PID, TASK};
-use crate::{channel, user};
+use crate::thread::{self, Wait, Woken};
+use crate::user;
 
 const UNBLOCKABLE: u64 = 1 << (linux::SIGKILL - 1) | 1 << (linux::SIGSTOP - 1);
 
@@ -46,7 +47,7 @@ pub fn sys_rt_sigprocmask(args: &Args) -> SysResult {
     if size != 8 {
         return Err(Errno::EINVAL);
     }
-    let blocked = TASK.with(|t| t.blocked);
+    let blocked = TASK.with(|t| t.own.blocked);
     if set != 0 {
         let mut bytes = [0; 8];
         user::read_bytes(set, &mut bytes)?;
@@ -57,7 +58,7 @@ pub fn sys_rt_sigprocmask(args: &Args) -> SysResult {
             linux::SIG_SETMASK => set,
             _ => return Err(Errno::EINVAL),
         };
-        TASK.with(|t| t.blocked = new & !UNBLOCKABLE);
+        TASK.with(|t| t.own.blocked = new & !UNBLOCKABLE);
     }
     if old != 0 {
         user::write_bytes(old, &blocked.to_le_bytes())?;
@@ -67,14 +68,14 @@ pub fn sys_rt_sigprocmask(args: &Args) -> SysResult {
 
 /// rt_sigpending(2).
 pub fn sys_rt_sigpending(args: &Args) -> SysResult {
-    let pending = TASK.with(|t| t.pending & t.blocked);
+    let pending = TASK.with(|t| t.own.pending & t.own.blocked);
     user::write_bytes(args.0[0], &pending.to_le_bytes()).map(|()| 0)
 }
 
 /// sigaltstack(2).
 pub fn sys_sigaltstack(args: &Args) -> SysResult {
     let [new, old, ..] = args.0;
-    let (start, len) = TASK.with(|t| t.altstack);
+    let (start, len) = TASK.with(|t| t.own.altstack);
     if old != 0 {
         let mut bytes = [0; 24];
         bytes[..8].copy_from_slice(&start.to_le_bytes());
@@ -90,40 +91,60 @@ pub fn sys_sigaltstack(args: &Args) -> SysResult {
         if !disabled && word(16) < u64::from(linux::MINSIGSTKSZ) {
             return Err(Errno::ENOMEM);
         }
-        TASK.with(|t| t.altstack = if disabled { (0, 0) } else { (word(0), word(16)) });
+        TASK.with(|t| t.own.altstack = if disabled { (0, 0) } else { (word(0), word(16)) });
     }
     Ok(0)
 }
 
-fn raise_for(target: u64, signal: u64) -> SysResult {
-    if target != PID {
-        return Err(Errno::ESRCH);
-    }
-    task::raise(u32::try_from(signal).map_err(|_| Errno::EINVAL)?).map(|()| 0)
+fn raise(signal: u64, tid: Option<u64>) -> SysResult {
+    task::raise(u32::try_from(signal).map_err(|_| Errno::EINVAL)?, tid).map(|()| 0)
 }
 
 /// kill(2): to itself, its group, or all.
 pub fn sys_kill(args: &Args) -> SysResult {
     match args.0[0] as i32 {
-        0 | -1 => raise_for(PID, args.0[1]),
-        pid => raise_for(u64::from(pid.unsigned_abs()), args.0[1]),
+        0 | -1 => raise(args.0[1], None),
+        pid if u64::from(pid.unsigned_abs()) == PID => raise(args.0[1], None),
+        _ => Err(Errno::ESRCH),
     }
+}
+
+fn raise_for_thread(tid: u64, signal: u64) -> SysResult {
+    if !thread::exists(tid) {
+        return Err(Errno::ESRCH);
+    }
+    raise(signal, Some(tid))
 }
 
 /// tkill(2).
 pub fn sys_tkill(args: &Args) -> SysResult {
-    raise_for(args.0[0], args.0[1])
+    raise_for_thread(args.0[0], args.0[1])
 }
 
 /// tgkill(2).
 pub fn sys_tgkill(args: &Args) -> SysResult {
-    raise_for(args.0[1], args.0[2])
+    if args.0[0] != PID {
+        return Err(Errno::ESRCH);
+    }
+    raise_for_thread(args.0[1], args.0[2])
 }
 
-/// pause(2), rt_sigsuspend(2), rt_sigtimedwait(2) without a time: only the host can end this, at the time limit.
+/// pause(2).
 pub fn sys_pause(_: &Args) -> SysResult {
-    while TASK.with(|t| t.pending & !t.blocked == 0) {
-        channel::sleep_ns(u64::MAX);
+    while thread::wait(Wait::Time, None) != Woken::Signal {}
+    Err(Errno::EINTR)
+}
+
+/// rt_sigsuspend(2): pause(2) with another mask, which a handler's return takes back.
+pub fn sys_rt_sigsuspend(args: &Args) -> SysResult {
+    if args.0[1] != 8 {
+        return Err(Errno::EINVAL);
     }
+    let mask = user::UserPtr::<u64>::new(args.0[0]).read()?;
+    TASK.with(|t| {
+        t.own.mask_before = Some(t.own.blocked);
+        t.own.blocked = mask & !UNBLOCKABLE;
+    });
+    while thread::wait(Wait::Time, None) != Woken::Signal {}
     Err(Errno::EINTR)
 }

@@ -1,11 +1,11 @@
-//! Clocks and waiting. Waiting is a request to the host: the VM stands still and costs nothing.
+//! Clocks and waiting.
 //!
-//! Before: table. After: crate::time, channel.
+//! Before: table. After: crate::time, thread.
 
 use linux_raw_sys::general as linux;
 
 use crate::errno::{Args, Errno, SysResult};
-use crate::{channel, time, user};
+use crate::{thread, time, user};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -71,10 +71,20 @@ pub fn sys_time(args: &Args) -> SysResult {
     Ok(seconds)
 }
 
+/// Waits, and says at `rest_at` what was left if a signal came.
+fn sleep(ns: u64, end: u64, rest_at: u64) -> SysResult {
+    let slept = thread::sleep(ns);
+    if slept.is_err() && rest_at != 0 {
+        put_pair(rest_at, end.saturating_sub(time::monotonic_ns()), 1)?;
+    }
+    slept.map(|()| 0)
+}
+
 /// nanosleep(2).
 pub fn sys_nanosleep(args: &Args) -> SysResult {
-    channel::sleep_ns(read_timespec(args.0[0])?);
-    Ok(0)
+    let ns = read_timespec(args.0[0])?;
+    let end = time::monotonic_ns().saturating_add(ns);
+    sleep(ns, end, args.0[1])
 }
 
 /// clock_nanosleep(2).
@@ -82,7 +92,8 @@ pub fn sys_clock_nanosleep(args: &Args) -> SysResult {
     let [clock, flags, at, ..] = args.0;
     let wanted = read_timespec(at)?;
     let now = clock_ns(clock)?;
-    let ns = if flags & u64::from(linux::TIMER_ABSTIME) != 0 { wanted.saturating_sub(now) } else { wanted };
-    channel::sleep_ns(ns);
-    Ok(0)
+    if flags & u64::from(linux::TIMER_ABSTIME) != 0 {
+        return thread::sleep(wanted.saturating_sub(now)).map(|()| 0);
+    }
+    sleep(wanted, time::monotonic_ns().saturating_add(wanted), args.0[3])
 }

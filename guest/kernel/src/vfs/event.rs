@@ -13,6 +13,7 @@ use core::ops::Bound;
 use linux_raw_sys::general as linux;
 
 use super::file::{Object, OpenFile, Source};
+use super::outside;
 use super::space::{Share, Space};
 use crate::errno::{Errno, SysResult};
 use crate::user::UserBuffers;
@@ -59,6 +60,7 @@ impl EventCounter {
         to.put(&taken.to_le_bytes())?;
         self.value.set(value - taken);
         self.changes.set(self.changes.get() + 1);
+        outside::files_changed();
         Ok(Some(8))
     }
 
@@ -81,6 +83,7 @@ impl EventCounter {
         };
         self.value.set(value);
         self.changes.set(self.changes.get() + 1);
+        outside::files_changed();
         Ok(Some(8))
     }
 
@@ -167,6 +170,7 @@ impl Epoll {
         if !file.can_be_watched() {
             return Err(Errno::EPERM);
         }
+        outside::files_changed();
         let mut interests = self.interests.borrow_mut();
         let known = interests.get(&fd).is_some_and(|i| core::ptr::eq(i.file.as_ptr(), Rc::as_ptr(file)));
         match change {

@@ -19,6 +19,7 @@ use super::pipe::{PipeEnd, Side, SocketEnd};
 use super::ramfs::RamNode;
 use super::special::Device;
 use crate::errno::{Errno, SysResult};
+use crate::thread::Woken;
 use crate::user::UserBuffers;
 
 /// Bytes on their way into a file.
@@ -151,9 +152,44 @@ impl OpenFile {
         matches!(self.object, Object::Path)
     }
 
-    /// Answers instead of waiting: there is nobody who could end the wait.
-    pub fn would_wait(&self) -> Errno {
-        if self.flags.get() & linux::O_NONBLOCK != 0 { Errno::EAGAIN } else { Errno::EDEADLK }
+    /// Tries until there is something, waiting in between unless the file was opened not to.
+    ///
+    /// # Errors
+    ///
+    /// What `attempt` answers; `EAGAIN`, `EINTR`; `EDEADLK` where nothing can ever end the wait.
+    pub fn wait_until<T>(&self, mut attempt: impl FnMut() -> Result<Option<T>, Errno>) -> Result<T, Errno> {
+        loop {
+            if let Some(done) = attempt()? {
+                return Ok(done);
+            }
+            if self.flags.get() & linux::O_NONBLOCK != 0 {
+                return Err(Errno::EAGAIN);
+            }
+            match outside::wait_for_files(None) {
+                Woken::Signal => return Err(Errno::EINTR),
+                Woken::Deadlock => return Err(Errno::EDEADLK),
+                Woken::Event | Woken::TimedOut => {}
+            }
+        }
+    }
+
+    /// Writes all there is, in as many pieces as the room of a pipe makes of it.
+    fn write_all(
+        &self,
+        from: &mut dyn Source,
+        mut piece: impl FnMut(&mut dyn Source) -> Result<Option<usize>, Errno>,
+    ) -> Result<usize, Errno> {
+        let mut done = 0;
+        loop {
+            match self.wait_until(|| piece(from)) {
+                Ok(n) => done += n,
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => return Ok(done),
+            }
+            if from.left() == 0 {
+                return Ok(done);
+            }
+        }
     }
 
     /// The inode in memory behind the file.
@@ -216,9 +252,9 @@ impl OpenFile {
             Object::Host(file) => file.read(offset, left, &mut |piece| to.put(piece))?,
             Object::Dir | Object::HostDir(_) => return Err(Errno::EISDIR),
             Object::Device(device) => device.read(to)?,
-            Object::Pipe(end) if end.side() == Side::Read => end.read(to, false)?.ok_or(self.would_wait())?,
-            Object::Socket(socket) => socket.incoming.read(to, false)?.ok_or(self.would_wait())?,
-            Object::Event(counter) => counter.read(to)?.ok_or(self.would_wait())?,
+            Object::Pipe(end) if end.side() == Side::Read => self.wait_until(|| end.read(to, false))?,
+            Object::Socket(socket) => self.wait_until(|| socket.incoming.read(to, false))?,
+            Object::Event(counter) => self.wait_until(|| counter.read(to))?,
             Object::Pipe(_) | Object::Path => return Err(Errno::EBADF),
             Object::Epoll(_) => return Err(Errno::EINVAL),
         };
@@ -259,9 +295,9 @@ impl OpenFile {
                 done
             }
             Object::Device(device) => device.write(from)?,
-            Object::Pipe(end) if end.side() == Side::Write => end.write(from)?.ok_or(self.would_wait())?,
-            Object::Socket(socket) => socket.outgoing.write(from)?.ok_or(self.would_wait())?,
-            Object::Event(counter) => counter.write(from)?.ok_or(self.would_wait())?,
+            Object::Pipe(end) if end.side() == Side::Write => self.write_all(from, |from| end.write(from))?,
+            Object::Socket(socket) => self.write_all(from, |from| socket.outgoing.write(from))?,
+            Object::Event(counter) => self.wait_until(|| counter.write(from))?,
             Object::Image(_) | Object::Text(_) => return Err(Errno::EBADF),
             Object::Dir | Object::HostDir(_) | Object::Pipe(_) | Object::Path => return Err(Errno::EBADF),
             Object::Epoll(_) => return Err(Errno::EINVAL),

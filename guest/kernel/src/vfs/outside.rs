@@ -1,11 +1,13 @@
 //! What the file system asks of the rest of the kernel, in one list; tests put a stand-in here.
 //!
-//! Before: vfs, syscall/{fs,poll}. After: channel, time, mm.
+//! Before: vfs, syscall/{fs,poll}. After: channel, thread, time, mm.
 
 #[cfg(not(test))]
-pub use crate::channel::{ask_host, device_read, device_write, output, random, sleep_ns, take_new_mounts};
+pub use crate::channel::{ask_host, device_read, device_write, output, random, take_new_mounts};
 #[cfg(not(test))]
 pub use crate::mm::{proc_maps, rss_bytes, total_bytes, uncommitted_bytes};
+#[cfg(not(test))]
+pub use crate::thread::{files_changed, wait_for_files};
 #[cfg(not(test))]
 pub use crate::time::{monotonic_ns, realtime_ns};
 
@@ -24,6 +26,10 @@ pub mod stand_in {
     use hypercell_abi::{FrameHeader, KernelRequest};
 
     use crate::errno::{Errno, SysResult};
+    use crate::thread::Woken;
+
+    /// The monotonic clock before anybody slept.
+    const BOOTED: u64 = 5_000_000_000;
 
     /// Answers a request with a whole frame.
     pub type FakeHost = fn(&FileRequest<'_>) -> KernelRequest<'static>;
@@ -81,8 +87,13 @@ pub mod stand_in {
         Ok(())
     }
 
-    pub fn sleep_ns(ns: u64) {
-        SLEPT.set(SLEPT.get().saturating_add(ns));
+    pub fn files_changed() {}
+
+    /// Nobody else is there: a wait lasts until its end, or is told that it has none.
+    pub fn wait_for_files(deadline: Option<u64>) -> Woken {
+        let Some(deadline) = deadline else { return Woken::Deadlock };
+        SLEPT.set(SLEPT.get().max(deadline.saturating_sub(BOOTED)));
+        Woken::TimedOut
     }
 
     pub fn proc_maps(out: &mut String) {
@@ -102,7 +113,7 @@ pub mod stand_in {
     }
 
     pub fn monotonic_ns() -> u64 {
-        SLEPT.get().saturating_add(5_000_000_000)
+        SLEPT.get().saturating_add(BOOTED)
     }
 
     pub fn realtime_ns() -> u64 {

@@ -1,8 +1,6 @@
 //! Pipes, and stream sockets made of two of them.
 //!
-//! Guarantees: nothing ever waits. There is one thread, so a read of an empty pipe whose other end is open could only wait
-//! for itself: it answers `EAGAIN` to those who asked not to block and `EDEADLK` to the others. Never: loses bytes when
-//! a buffer of the program is bad.
+//! Guarantees: nothing waits here; who has to is told so (file.rs). Never: loses bytes when a buffer of the program is bad.
 //!
 //! Before: file. After: space.
 
@@ -13,6 +11,7 @@ use core::cell::{Cell, RefCell};
 use linux_raw_sys::general as linux;
 
 use super::file::Source;
+use super::outside;
 use super::space::{Share, Space};
 use crate::errno::Errno;
 use crate::user::UserBuffers;
@@ -72,6 +71,7 @@ impl Pipe {
 
     fn changed(&self) {
         self.changes.set(self.changes.get() + 1);
+        outside::files_changed();
     }
 
     fn room(&self) -> usize {

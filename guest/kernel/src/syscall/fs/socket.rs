@@ -46,25 +46,36 @@ fn end(file: &OpenFile) -> Result<&SocketEnd, Errno> {
     }
 }
 
-/// The answer instead of waiting: a call may ask not to wait by itself.
-fn would_wait(file: &OpenFile, flags: u32) -> Errno {
-    if flags & net::MSG_DONTWAIT != 0 { Errno::EAGAIN } else { file.would_wait() }
+/// Tries until there is something, or once where the call asks not to wait.
+fn wait_until(
+    file: &OpenFile,
+    flags: u32,
+    mut attempt: impl FnMut() -> Result<Option<usize>, Errno>,
+) -> SysResult {
+    let done = match flags & net::MSG_DONTWAIT {
+        0 => file.wait_until(attempt),
+        _ => attempt()?.ok_or(Errno::EAGAIN),
+    };
+    done.map(|n| n as u64)
 }
 
 fn send(file: &OpenFile, mut from: UserBuffers, flags: u32) -> SysResult {
     if flags & net::MSG_OOB != 0 {
         return Err(Errno::EOPNOTSUPP);
     }
-    let sent = end(file)?.outgoing.write(&mut from)?;
-    sent.map(|n| n as u64).ok_or(would_wait(file, flags))
+    let outgoing = &end(file)?.outgoing;
+    if flags & net::MSG_DONTWAIT == 0 {
+        return file.write(&mut from, None);
+    }
+    wait_until(file, flags, || outgoing.write(&mut from))
 }
 
 fn receive(file: &OpenFile, mut to: UserBuffers, flags: u32) -> SysResult {
     if flags & net::MSG_OOB != 0 {
         return Err(Errno::EOPNOTSUPP);
     }
-    let received = end(file)?.incoming.read(&mut to, flags & net::MSG_PEEK != 0)?;
-    received.map(|n| n as u64).ok_or(would_wait(file, flags))
+    let incoming = &end(file)?.incoming;
+    wait_until(file, flags, || incoming.read(&mut to, flags & net::MSG_PEEK != 0))
 }
 
 /// sendto(2), without an address: the pair is connected.
