@@ -25,7 +25,7 @@ from pathlib import Path
 PROGRAMS = Path(__file__).parent / "programs"
 RUNNER = Path(__file__).parent / "native_runner.py"
 LIMITATIONS = Path(__file__).parent.parent / "docs" / "limitations"
-SUITES = ("syntax", "lib", "fs", "time", "err", "text", "num", "proc", "limit")
+SUITES = ("syntax", "lib", "fs", "time", "err", "text", "num", "proc", "limit", "thread")
 ESCAPE_PREFIX = "escape_"
 HEADERS = ("requires", "raises", "exits", "differs", "limitation")
 FIELDS = ("stdout", "stderr", "value", "error")

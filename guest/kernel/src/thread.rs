@@ -431,8 +431,14 @@ fn is_interruptible(state: State) -> bool {
     matches!(state, State::Waits(wait) if wait != Wait::Idle)
 }
 
-/// When another thread's wait ends: nanoseconds from now, 0 where one can run, `None` where none waits for a time.
-pub fn next_event() -> Option<u64> {
+/// Waits until no other thread can go on, at most this long, and says when a wait of one ends: nanoseconds from now, 0
+/// where one can run, `None` where none waits for a time.
+pub fn wait_until_idle(most_ns: u64) -> Option<u64> {
+    wait(Wait::Idle, Some(time::monotonic_ns() + most_ns));
+    next_event()
+}
+
+fn next_event() -> Option<u64> {
     let now = time::monotonic_ns();
     THREADS.with(|t| {
         t.wake_due(now);

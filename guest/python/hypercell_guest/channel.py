@@ -1,13 +1,14 @@
 """Frames to and from the host through the device.
 
 Guarantees: strict alternation, one frame out and one frame in, even if submitted code closes the descriptor or runs
-in the middle of an exchange (a `__del__` or a signal handler). Never: looks into a body, but that of Reseed, which may
+in the middle of an exchange (a `__del__` or a signal handler); other threads wait for their turn. Never: looks into a body, but that of Reseed, which may
 come in place of any answer.
 
 Before: `bootstrap`, `streams`, `tools`, `in_flight`, `exchange`. After: the kernel's /dev/hypercell.
 """
 
 import os
+from _thread import RLock
 from os import read, write
 from struct import Struct
 from struct import error as struct_error
@@ -82,7 +83,9 @@ class Channel:
         self._open = open_device
         self._fd = open_device()
         self.seq = seq
-        self.is_busy = False
+        self._lock = RLock()
+        #: Whether the thread that asks is in the middle of an exchange.
+        self.is_busy = self._lock._is_owned
 
     def exchange(self, kind, body):
         """Sends a frame and returns kind and body of the host's answer.
@@ -90,10 +93,9 @@ class Channel:
         Raises:
             RuntimeError: another exchange is under way.
         """
-        if self.is_busy:
+        if self.is_busy():
             raise RuntimeError("the host is being asked something else, by what this call interrupts")
-        self.is_busy = True
-        try:
+        with self._lock:
             failures = 0
             while True:
                 # From write to read only C functions are called: no room for a RecursionError in between.
@@ -120,8 +122,6 @@ class Channel:
             if len(data) == end:
                 return reply_kind, data[_HEADER_BYTES:]
             return reply_kind, self._read_on(data, end)
-        finally:
-            self.is_busy = False
 
     def _read_on(self, data, end):
         """Reads until the frame that begins with `data` has `end` bytes; returns its body."""

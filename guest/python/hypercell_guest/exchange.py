@@ -166,7 +166,11 @@ class Exchange:
 
 def _close_dropped():
     while _host.dropped:
-        _host.ask(HTTP_CLOSE, encode({"id": _host.dropped.pop()}))
+        try:
+            number = _host.dropped.pop()
+        except IndexError:  # another thread was quicker
+            return
+        _host.ask(HTTP_CLOSE, encode({"id": number}))
 
 
 def _check(what, size, maximum, unit):

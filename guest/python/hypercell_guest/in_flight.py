@@ -4,9 +4,14 @@ A call that starts is only noted. When the event loop has nothing left to do and
 takes all new calls to the host and waits there, until any call is done or the loop's next timer is due. So a thousand
 gathered calls cost a few turns.
 
-Before: `tools`, and the event loop. After: `channel`.
+With several threads `call_tool` goes the same way, so that their calls go on beside each other, too: one of the threads
+that wait asks the host for all of them, once no thread has anything else to do.
+
+Before: `tools`, and the event loop. After: `channel`, and the kernel's /dev/hypercell-idle.
 """
 
+import os
+from _thread import RLock, _count, allocate_lock
 from time import monotonic
 
 from hypercell_guest import private_builtins as __builtins__  # noqa: F401
@@ -19,6 +24,9 @@ _ARGUMENT_BYTES = MAX_VALUE_BYTES - (256 << 10)
 #: How often a loop that always has something to do looks for answers.
 _LOOK_S = 0.001
 _REPLIES = b"\xa1\x67replies"
+_NO_CALL = (None, 0, 0)
+#: What the kernel says where no thread waits for a time.
+_NEVER = (1 << 64) - 1
 
 
 class InFlight:
@@ -28,6 +36,8 @@ class InFlight:
         self._exchange, self._send_output = channel.exchange, streams.send
         self._number = 0
         self._awaited = {}
+        #: Held by the thread that asks the host for all.
+        self._asking = RLock()
         self.forget_all()
 
     def forget_all(self):
@@ -56,20 +66,60 @@ class InFlight:
 
         loop = get_running_loop()
         self._attach(loop)
-        self._number = number = self._number + 1
-        entry = b"\xa4\x62id%b\x64name%b\x64args%b\x64line%b" % (encode(number), name, arguments, line)
-        self._unsent[number] = entry, len(arguments), items
         if not self._awaited:
             self._next_look = monotonic() + _LOOK_S
-        future = self._awaited[number] = loop.create_future()
+        future = loop.create_future()
+        number = self._note(future, name, arguments, items, line)
         try:
             return await future
         finally:
-            if self._awaited.get(number) is future:
-                # Cancelled, by a timeout or by whoever made the task.
-                del self._awaited[number]
-                if self._unsent.pop(number, None) is None:
-                    self._cancelled.append(number)
+            self._forget(number, future)
+
+    def call_in_thread(self, name, arguments, items, line):
+        """Does what `call` does for a thread, which waits."""
+        answer = _Answer()
+        number = self._note(answer, name, arguments, items, line)
+        try:
+            while not answer.done():
+                if not self._asking.acquire(blocking=False):
+                    answer.wait()
+                    continue
+                try:
+                    rest_ns = _wait_until_idle()
+                    if not answer.done():
+                        self._turn(rest_ns)
+                finally:
+                    self._asking.release()
+        finally:
+            self._forget(number, answer)
+            self._hand_over()
+        if answer.reply is None:
+            raise RuntimeError("the run that called the tool is over")
+        return answer.reply
+
+    def _note(self, answer, name, arguments, items, line):
+        """Has the next turn take a call along, and returns its number."""
+        self._number = number = self._number + 1
+        entry = b"\xa4\x62id%b\x64name%b\x64args%b\x64line%b" % (encode(number), name, arguments, line)
+        self._awaited[number] = answer
+        self._unsent[number] = entry, len(arguments), items
+        return number
+
+    def _forget(self, number, answer):
+        """Wants no answer any more, if it has not come: cancelled, by a timeout, a signal or whoever made the task."""
+        if self._awaited.get(number) is answer and self._awaited.pop(number, None) is not None:
+            if self._unsent.pop(number, None) is None:
+                self._cancelled.append(number)
+
+    def _hand_over(self, loop=None):
+        """Has another thread ask the host, if one waits: not the one that runs `loop`."""
+        others = list(self._awaited.values())
+        for answer in others:
+            if type(answer) is _Answer:
+                return answer.wake()
+        for future in others:
+            if future.get_loop() is not loop:
+                return _call_in_loop(future, _nothing)
 
     def _attach(self, loop):
         """Has the selector of an event loop wait on the host, once."""
@@ -80,13 +130,25 @@ class InFlight:
             )
         select = selector.select
         if getattr(select, "__func__", None) is type(selector).select:
-            selector.select = lambda timeout=None: self._select(select, timeout)
+            selector.select = lambda timeout=None: self._select(loop, select, timeout)
 
-    def _select(self, select, timeout):
+    def _select(self, loop, select, timeout):
         """Waits for files, calls, or a time: `timeout` is in seconds, None is for ever."""
+        if not self._awaited and not (self._cancelled and timeout != 0):
+            return select(timeout)
+        if not self._asking.acquire(blocking=False):
+            # Another thread asks for all, and writes to the loop's own socket when something came of it.
+            return select(timeout)
+        try:
+            return self._select_and_ask(select, timeout)
+        finally:
+            self._asking.release()
+            if _count():
+                self._hand_over(loop)
+
+    def _select_and_ask(self, select, timeout):
         if not self._awaited:
-            if self._cancelled and timeout != 0:
-                self._turn(0)
+            self._turn(0)
             return select(timeout)
         # Files of the guest do not change while the host has the turn.
         events = select(0)
@@ -95,20 +157,29 @@ class InFlight:
                 return events
             self._turn(0)
         else:
-            self._turn(None if timeout is None else int(timeout * 1e9) + 1)
+            timeout_ns = None if timeout is None else int(timeout * 1e9) + 1
+            if _count():
+                # What other threads do, they do first; they may have something for the loop then.
+                rest_ns = _wait_until_idle()
+                events = select(0)
+                timeout_ns = 0 if events else _earlier(timeout_ns, rest_ns)
+            self._turn(timeout_ns)
         self._next_look = monotonic() + _LOOK_S
         return events
 
     def _turn(self, timeout_ns):
         """Sends new calls and cancellations, waits, and hands out what came of calls."""
         entries = []
-        while self._unsent and len(self._sent) < MAX_CALLS_IN_FLIGHT:
-            number = next(iter(self._unsent))
-            entry, size, items = self._unsent[number]
+        for number in list(self._unsent):
+            if len(self._sent) >= MAX_CALLS_IN_FLIGHT:
+                break
+            entry, size, items = self._unsent.get(number, _NO_CALL)
+            if entry is None:  # another thread wants it no more
+                continue
             has_room = self._bytes + size <= _ARGUMENT_BYTES and self._items + items <= MAX_VALUE_ITEMS
             if self._sent and not has_room:
                 break  # until some of the others are done
-            del self._unsent[number]
+            self._unsent.pop(number, None)
             self._sent[number] = size, items
             self._bytes += size
             self._items += items
@@ -131,8 +202,91 @@ class InFlight:
             self._bytes -= size
             self._items -= items
             future = self._awaited.pop(reply["id"], None)
-            if future is not None and not future.done():
-                future.set_result(reply)
+            if future is not None:
+                _answer(future, reply)
+
+
+class _Answer:
+    """What a thread waits for, as a future is for a coroutine."""
+
+    def __init__(self):
+        self.reply, self._is_over, self._lock = None, False, allocate_lock()
+        self._lock.acquire()
+
+    def done(self):
+        """Returns whether there is nothing more to wait for."""
+        return self._is_over
+
+    def wait(self):
+        """Waits until it is done, or until this thread shall ask the host."""
+        self._lock.acquire()
+
+    def wake(self):
+        """Ends the wait."""
+        try:
+            self._lock.release()
+        except RuntimeError:  # it has ended already
+            pass
+
+    def set_result(self, reply):
+        """Takes the reply."""
+        self.reply, self._is_over = reply, True
+        self.wake()
+
+    def cancel(self):
+        """Takes that there will be none."""
+        self._is_over = True
+        self.wake()
+
+
+def _answer(future, reply):
+    """Gives a reply to whoever waits for it, which for a coroutine happens in the thread of its loop."""
+    if type(future) is _Answer or not _count():
+        if not future.done():
+            future.set_result(reply)
+        return
+    from asyncio import _get_running_loop
+
+    if future.get_loop() is _get_running_loop():
+        _set_result(future, reply)
+    else:
+        _call_in_loop(future, _set_result, future, reply)
+
+
+def _call_in_loop(future, function, *arguments):
+    """Has the loop of a future call a function, from any thread."""
+    try:
+        future.get_loop().call_soon_threadsafe(function, *arguments)
+    except RuntimeError:  # it is closed
+        pass
+
+
+def _nothing():
+    """Only ends the wait of a loop."""
+
+
+def _set_result(future, reply):
+    if not future.done():
+        future.set_result(reply)
+
+
+def _wait_until_idle():
+    """Lets other threads go first; returns how long the host may wait then, in nanoseconds, or None for ever."""
+    try:
+        descriptor = os.open("/dev/hypercell-idle", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # no descriptor is free
+        return 0
+    try:
+        idle_ns = int.from_bytes(os.read(descriptor, 8), "little")
+    finally:
+        os.close(descriptor)
+    return None if idle_ns == _NEVER else idle_ns
+
+
+def _earlier(one_ns, other_ns):
+    if one_ns is None or other_ns is None:
+        return other_ns if one_ns is None else one_ns
+    return min(one_ns, other_ns)
 
 
 def _array_of(count):

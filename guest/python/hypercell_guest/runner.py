@@ -12,6 +12,7 @@ import gc
 import linecache
 import sys
 from _ast import Assign, Expr, Name, Store
+from _thread import _count
 from types import ModuleType
 
 from hypercell_guest import private_builtins as __builtins__  # noqa: F401
@@ -54,7 +55,11 @@ class Runner:
             try:
                 code, last_line, sets_result = _compile(request["code"], name)
                 before = space.get("result")
-                self._execute(code, space)
+                try:
+                    self._execute(code, space)
+                finally:
+                    if _count() and not self._is_kept:
+                        _join_threads()
             finally:
                 _stop_tracing()
             if last_line is not None:
@@ -141,6 +146,19 @@ def _compile(source, name):
         tree.body[-1] = Assign([Name(_VALUE, Store(), **place)], last.value, None, **place)
     code = compile(tree, name, "exec", _TOP_LEVEL_AWAIT, dont_inherit=True)
     return code, last_line, lambda: _sets_result(tree)
+
+
+def _join_threads():
+    """Waits for threads as the interpreter does at its end: for all but daemons, after telling pools to end theirs."""
+    threading = _MODULES.get("threading")
+    if threading is None:
+        return
+    for function in reversed(getattr(threading, "_threading_atexits", ())):
+        function()
+    me = threading.current_thread()
+    while others := [one for one in threading.enumerate() if one is not me and not one.daemon]:
+        for thread in others:
+            thread.join()
 
 
 def _sets_result(tree):

@@ -9,6 +9,7 @@ Before: submitted code. After: `channel`.
 
 import io
 import sys
+from _thread import RLock
 from time import monotonic
 
 from hypercell_guest import private_builtins as __builtins__  # noqa: F401
@@ -52,34 +53,33 @@ class OutputStream(io.BufferedIOBase):
 
     mode = "wb"
 
-    def __init__(self, channel, bucket, descriptor):
+    def __init__(self, channel, bucket, sending, descriptor):
         self.name = f"<{'stdout' if descriptor == 1 else 'stderr'}>"
         self._channel, self._bucket, self._descriptor = channel, bucket, descriptor
-        self._held, self._is_sending = bytearray(), False
+        self._held, self._sending = bytearray(), sending
 
     def write(self, data):
         """Takes bytes; sends them if they end a line, or if there are many."""
         if self.closed:
             raise ValueError("write to closed file")
+        # One step: another thread may come between this one and the next.
+        self._held += data
+        size = len(data) if type(data) is bytes else memoryview(data).nbytes
         held = self._held
-        before = len(held)
-        held += data
-        size = len(held)
         # A token is taken for a whole line, and on stderr for any text.
-        if size >= _HOLD_BYTES or (
-            (self._descriptor == 2 or held.find(b"\n", before) >= 0) and self._bucket.take()
+        if len(held) >= _HOLD_BYTES or (
+            (self._descriptor == 2 or held.find(b"\n", -size if size else 0) >= 0) and self._bucket.take()
         ):
             self.send()
-        return size - before
+        return size
 
     def send(self):
         """Sends what is held, unless the host is being asked something else: then it leaves with the next write."""
-        if not self._held or self._channel.is_busy or self._is_sending:
+        if not self._held or self._channel.is_busy() or self._sending._is_owned():
             return
-        self._is_sending = True
-        # What a finalizer or a trace function prints from here on is held for the next time.
-        data, self._held = self._held, bytearray()
-        try:
+        with self._sending:
+            # What a finalizer or a trace function prints from here on is held for the next time.
+            data, self._held = self._held, bytearray()
             for start in range(0, len(data), MAX_OUTPUT_CHUNK_BYTES):
                 chunk = data[start : start + MAX_OUTPUT_CHUNK_BYTES]
                 size = len(chunk).to_bytes(4, "big")
@@ -87,8 +87,6 @@ class OutputStream(io.BufferedIOBase):
                 kind, _ = self._channel.exchange(OUTPUT, body)
                 if kind != OUTPUT_ACK:
                     die(f"frame of kind {kind:#06x} in answer to Output")
-        finally:
-            self._is_sending = False
 
     def flush(self):
         """Sends what is held."""
@@ -139,8 +137,10 @@ class StandardStreams:
         """Makes three streams those of `sys`: new ones where the last run closed or replaced any."""
         if self._streams is not None and self._are_in_place():
             return
-        bucket = TokenBucket()
-        self._output, self._errors = (OutputStream(self._channel, bucket, number) for number in (1, 2))
+        bucket, sending = TokenBucket(), RLock()
+        self._output, self._errors = (
+            OutputStream(self._channel, bucket, sending, number) for number in (1, 2)
+        )
         # Errors as CPython handles them in the C.UTF-8 locale of the guest. Text is passed on at once, so that `flush`
         # is only ever called by the program.
         stdin = io.TextIOWrapper(io.BufferedReader(EmptyInput()), "utf-8", "surrogateescape")

@@ -3,6 +3,7 @@
 Before: submitted code. After: `codec`, `channel` and `in_flight`.
 """
 
+from _thread import _count
 from sys import _getframe
 
 from hypercell_guest import private_builtins as __builtins__  # noqa: F401
@@ -63,6 +64,10 @@ class Tools:
             TypeError: the arguments do not fit the tool.
             ToolError: the tool failed, or there is none of this name.
         """
+        if _count():
+            encoded, items = _encode(arguments, name, encode_counted)
+            line = encode(self._line())
+            return _result(name, self._in_flight.call_in_thread(_encode_name(name), encoded, items, line))
         self._calls = number = self._calls + 1
         body = b"\xa4\x62id%b\x64name%b\x64args%b\x64line%b" % (
             encode(number),
@@ -75,9 +80,7 @@ class Tools:
         reply = decode(reply)
         if kind != TOOL_REPLY or reply["id"] != number:
             die(f"frame of kind {kind:#06x} is no answer to call {number}")
-        if "err" not in reply:
-            return reply["ok"]
-        raise _error(name, reply["err"]["type"], reply["err"]["msg"])
+        return _result(name, reply)
 
     async def call_beside(self, name, arguments, line):
         """Calls a tool beside others that are called so, from a line of the code, and returns its result.
@@ -86,10 +89,7 @@ class Tools:
             ValueNotSendableError, TypeError, ToolError: As `call`.
         """
         encoded, items = _encode(arguments, name, encode_counted)
-        reply = await self._in_flight.call(_encode_name(name), encoded, items, encode(line))
-        if "err" not in reply:
-            return reply["ok"]
-        raise _error(name, reply["err"]["type"], reply["err"]["msg"])
+        return _result(name, await self._in_flight.call(_encode_name(name), encoded, items, encode(line)))
 
     def _call_tool(self):
         def call_tool(name, /, *args, **kwargs):
@@ -163,6 +163,13 @@ def _encode(arguments, tool, encode=encode):
             f"{name[2:] or 'arguments'}{rest}" if is_inside and name.startswith('["') else f"arguments{error}"
         )
         raise ValueNotSendableError(f"tool {tool!r}: {where}") from None
+
+
+def _result(tool, reply):
+    """Returns what a reply brings, or raises it."""
+    if "err" not in reply:
+        return reply["ok"]
+    raise _error(tool, reply["err"]["type"], reply["err"]["msg"])
 
 
 def _error(tool, type_name, message):

@@ -106,6 +106,8 @@ const SETTABLE: u32 =
     linux::O_APPEND | linux::O_NONBLOCK | linux::FASYNC | linux::O_DIRECT | linux::O_NOATIME;
 /// Flags of open(2) that do not stay with the file.
 const TRANSIENT: u32 = linux::O_CREAT | linux::O_EXCL | linux::O_NOCTTY | linux::O_TRUNC | linux::O_CLOEXEC;
+/// How long a read of /dev/hypercell-idle waits for threads that go on and on.
+const IDLE_WAIT_NS: u64 = 1_000_000;
 /// Piece in which program bytes pass through the kernel on their way to a device.
 const DEVICE_PIECE: usize = 64 * 1024;
 
@@ -426,6 +428,11 @@ impl Device {
                 let n = outside::device_read(&mut piece)? as usize;
                 to.put(&piece[..n.min(len)])
             }
+            Self::Idle => {
+                // How long the host may wait, in nanoseconds: until a wait of another thread ends, or for ever.
+                let idle = outside::wait_until_idle(IDLE_WAIT_NS).unwrap_or(u64::MAX);
+                to.put(&idle.to_le_bytes())
+            }
             Self::Terminal => Err(Errno::ENXIO),
         }
     }
@@ -452,6 +459,7 @@ impl Device {
                 }
                 take_all(from, max).and_then(|frame| outside::device_write(&frame)).map(|n| n as usize)
             }
+            Self::Idle => Err(Errno::EINVAL),
             Self::Terminal => Err(Errno::ENXIO),
         }
     }

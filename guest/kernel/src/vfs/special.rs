@@ -40,6 +40,8 @@ pub enum Device {
     Random,
     /// /dev/hypercell: frames to and from the host.
     Channel,
+    /// /dev/hypercell-idle: a read waits until no other thread can go on.
+    Idle,
     /// Standard output (1) or error (2).
     Output(u32),
     /// /dev/tty: there is none.
@@ -70,6 +72,7 @@ pub const ROWS: &[(&str, Special)] = &[
     ("/dev/urandom", Special::Device(Device::Random, 1, 9)),
     ("/dev/tty", Special::Device(Device::Terminal, 5, 0)),
     ("/dev/hypercell", Special::Device(Device::Channel, 10, 200)),
+    ("/dev/hypercell-idle", Special::Device(Device::Idle, 10, 201)),
     ("/dev/fd", Link("/proc/self/fd")),
     ("/dev/stdin", Link("/proc/self/fd/0")),
     ("/dev/stdout", Link("/proc/self/fd/1")),
