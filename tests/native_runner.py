@@ -102,6 +102,9 @@ def main(program, record_file):
     # As in the guest, also where a shell started the tests in the background and made them ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     record = run(Path(program).read_text(encoding="utf-8"))
+    if "threading" in sys.modules:
+        # What the interpreter does at its end: the guest does it at the end of the run, before the value leaves.
+        sys.modules["threading"]._shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
     Path(record_file).write_bytes(pickle.dumps(record))

@@ -24,4 +24,4 @@ async def main():
     return doubled, one, answer
 
 
-await main()
+asyncio.run(main())

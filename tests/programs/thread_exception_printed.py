@@ -1,4 +1,6 @@
 # The traceback of a thread goes to standard error.
+import contextlib
+import io
 import threading
 
 
@@ -6,6 +8,9 @@ def fail():
     raise ZeroDivisionError("in a thread")
 
 
-thread = threading.Thread(target=fail, name="failing")
-thread.start()
-thread.join()
+with contextlib.redirect_stderr(io.StringIO()) as printed:
+    thread = threading.Thread(target=fail, name="failing")
+    thread.start()
+    thread.join()
+lines = printed.getvalue().splitlines()
+[lines[0], lines[-1]]

@@ -2,12 +2,16 @@
 import threading
 import time
 
+levels = []
+
 
 def late(level):
     time.sleep(0.01)
     print("level", level)
+    levels.append(level)
     if level:
         threading.Thread(target=late, args=(level - 1,)).start()
 
 
 threading.Thread(target=late, args=(3,)).start()
+levels
