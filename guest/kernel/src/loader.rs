@@ -19,6 +19,8 @@ use crate::{channel, task, thread, user, vfs};
 /// Where a position-independent program goes, and the dynamic loader, which is smaller than the room it has.
 const PROGRAM_BASE: u64 = STACK_TOP;
 const LOADER_BASE: u64 = STACK_TOP - STACK_BYTES - 0x20_0000;
+/// Below the stack, so that one that overflows faults: what Linux keeps free there (stack_guard_gap).
+const STACK_GUARD_BYTES: u64 = 1 << 20;
 const PROGRAM_HEADER_BYTES: u64 = 56;
 
 struct Loaded {
@@ -57,7 +59,8 @@ fn load_all(argv: &[&str], env: &[&str]) -> Result<(u64, u64), Errno> {
         }
         None => (program.entry, 0),
     };
-    let rw = Prot::READ | Prot::WRITE;
+    let (rw, guard) = (Prot::READ | Prot::WRITE, STACK_TOP - STACK_BYTES - STACK_GUARD_BYTES);
+    MM.with(|mm| mm.map(guard, STACK_GUARD_BYTES, true, Prot::empty(), Backing::Anonymous, false))?;
     MM.with(|mm| mm.map(STACK_TOP - STACK_BYTES, STACK_BYTES, true, rw, Backing::Anonymous, true))?;
     let stack = build_stack(argv, env, &program, loader_base)?;
     Ok((entry, stack))

@@ -101,6 +101,9 @@ pub fn raise(signal: u32, tid: Option<u64>) -> Result<(), Errno> {
 
 /// Whether nothing happens when it is delivered, so that it need not end a wait.
 fn is_ignored(signal: u32) -> bool {
+    if blocked() & bit(signal) != 0 {
+        return false;
+    }
     let handler = TASK.with(|t| t.actions[signal as usize].handler);
     handler == 1 || handler == 0 && ignored_by_default(signal)
 }
@@ -118,6 +121,16 @@ pub fn blocked() -> u64 {
 /// Whether a signal is to be delivered to the thread that runs.
 pub fn has_signal() -> bool {
     TASK.with(|t| t.own.pending & !t.own.blocked != 0)
+}
+
+/// Takes one of these signals from those that wait for the thread that runs.
+pub fn take(set: u64) -> Option<u32> {
+    TASK.with(|t| {
+        let found = t.own.pending & set;
+        let signal = (found != 0).then(|| found.trailing_zeros() + 1)?;
+        t.own.pending &= !bit(signal);
+        Some(signal)
+    })
 }
 
 /// Puts the state of another thread in place of that of the thread that ran, and returns the latter.

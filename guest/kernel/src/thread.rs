@@ -12,6 +12,8 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use linux_raw_sys::general as linux;
+
 use crate::cell::KernelCell;
 use crate::errno::Errno;
 use crate::task::{self, PID, SignalState};
@@ -77,6 +79,8 @@ pub struct Thread {
     woken: Woken,
     /// Count of file changes when its wait began.
     seen: u64,
+    /// Signals that end its wait though they are blocked (rt_sigtimedwait).
+    awaited: u64,
     /// Order in which waits began: futexes wake the longest one first.
     turn: u64,
     /// Kernel stack, but for the first thread's.
@@ -86,6 +90,15 @@ pub struct Thread {
     fs_base: u64,
     gs_base: u64,
     signals: SignalState,
+}
+
+/// The timer of the process that raises SIGALRM (setitimer), on the monotonic clock in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Timer {
+    /// When it raises the signal next; the largest number is never.
+    pub at: u64,
+    /// How long after that again; 0 is not.
+    pub interval: u64,
 }
 
 #[derive(Debug)]
@@ -98,6 +111,7 @@ struct Threads {
     /// Count of file changes.
     changes: u64,
     slice_end: u64,
+    timer: Timer,
     /// A thread that has ended; its stack is freed once another one runs.
     dead: Option<Thread>,
 }
@@ -109,6 +123,7 @@ static THREADS: KernelCell<Threads> = KernelCell::new(Threads {
     next_turn: 0,
     changes: 0,
     slice_end: 0,
+    timer: Timer { at: NO_TIME, interval: 0 },
     dead: None,
 });
 
@@ -127,6 +142,7 @@ impl Thread {
             deadline: NO_TIME,
             woken: Woken::Event,
             seen: 0,
+            awaited: 0,
             turn: 0,
             stack,
             stack_top,
@@ -196,7 +212,8 @@ impl Threads {
     }
 
     fn next_deadline(&self) -> Option<u64> {
-        self.list.iter().map(|thread| thread.deadline).min().filter(|&at| at != NO_TIME)
+        let waits = self.list.iter().map(|thread| thread.deadline);
+        waits.chain([self.timer.at]).min().filter(|&at| at != NO_TIME)
     }
 
     fn start_slice(&mut self, now: u64) {
@@ -205,12 +222,9 @@ impl Threads {
     }
 
     fn set_due(&self, now: u64) {
-        let due = if self.list.len() < 2 {
-            u64::MAX
-        } else {
-            let at = self.next_deadline().map_or(self.slice_end, |at| at.min(self.slice_end));
-            time::counter_in(at.saturating_sub(now))
-        };
+        let slice_end = if self.list.len() < 2 { NO_TIME } else { self.slice_end };
+        let at = self.next_deadline().map_or(slice_end, |at| at.min(slice_end));
+        let due = if at == NO_TIME { u64::MAX } else { time::counter_in(at.saturating_sub(now)) };
         DUE.store(due, Relaxed);
     }
 
@@ -403,20 +417,26 @@ pub fn signal(tid: u64, bit: u64) {
     THREADS.with(|t| {
         let current = t.current;
         let Some(index) = t.list.iter().position(|thread| thread.tid == tid) else { return };
-        if index == current {
-            return task::mark(bit);
-        }
         let thread = &mut t.list[index];
-        thread.signals.pending |= bit;
-        if thread.signals.blocked & bit == 0 && is_interruptible(thread.state) {
+        let blocked = if index == current {
+            task::mark(bit);
+            task::blocked()
+        } else {
+            thread.signals.pending |= bit;
+            thread.signals.blocked
+        };
+        if bit & (!blocked | thread.awaited) != 0 && is_interruptible(thread.state) {
             thread.wake(Woken::Signal);
         }
     });
 }
 
-/// The thread that shall take a signal of the process: the one that runs if it does not block it, else the first.
+/// The thread that shall take a signal of the process: one that awaits it, the one that runs if it does not block it, else the first.
 pub fn taker(bit: u64) -> u64 {
     THREADS.with(|t| {
+        if let Some(thread) = t.list.iter().find(|thread| thread.awaited & bit != 0) {
+            return thread.tid;
+        }
         if task::blocked() & bit == 0 {
             return t.current().tid;
         }
@@ -452,6 +472,48 @@ fn next_event() -> Option<u64> {
     })
 }
 
+/// Raises SIGALRM if its time has come.
+fn fire_timer(now: u64) {
+    let fires = THREADS.with(|t| {
+        let timer = &mut t.timer;
+        if timer.at > now {
+            return false;
+        }
+        timer.at = if timer.interval == 0 { NO_TIME } else { now + timer.interval };
+        true
+    });
+    if fires {
+        // SIGALRM is a signal.
+        let _ = task::raise(linux::SIGALRM, None);
+    }
+}
+
+/// Sets the timer of the process, and returns what it was.
+pub fn exchange_timer(timer: Timer) -> Timer {
+    let now = time::monotonic_ns();
+    THREADS.with(|t| {
+        let old = core::mem::replace(&mut t.timer, timer);
+        t.set_due(now);
+        old
+    })
+}
+
+/// The timer of the process.
+pub fn timer() -> Timer {
+    THREADS.with(|t| t.timer)
+}
+
+/// Waits for one of these signals, blocked as they are, at most until `deadline`, and takes it.
+pub fn wait_for_signal(set: u64, deadline: Option<u64>) -> Result<u32, Woken> {
+    if let Some(signal) = task::take(set) {
+        return Ok(signal);
+    }
+    with_current(|thread| thread.awaited = set);
+    let woken = wait(Wait::Time, deadline);
+    with_current(|thread| thread.awaited = 0);
+    task::take(set).ok_or(woken)
+}
+
 /// Whether the scheduler should look. Reads only, so that the fault handler may ask.
 pub fn is_due() -> bool {
     let due = DUE.load(Relaxed);
@@ -462,14 +524,11 @@ pub fn is_due() -> bool {
 pub fn give_way_if_due() {
     if is_due() {
         let now = time::monotonic_ns();
+        fire_timer(now);
         let switches = THREADS.with(|t| {
             let had_time = t.next_deadline().is_some_and(|at| at <= now);
-            t.wake_due(now);
-            if had_time || now >= t.slice_end {
-                return true;
-            }
             t.set_due(now);
-            false
+            t.list.len() > 1 && (had_time || now >= t.slice_end)
         });
         if switches {
             give_way();
@@ -493,6 +552,7 @@ pub fn end() -> ! {
 fn schedule() {
     loop {
         let now = time::monotonic_ns();
+        fire_timer(now);
         match THREADS.with(|t| t.pick(now)) {
             Next::Run(index) => return switch_to(index, now),
             Next::Sleep(ns) => channel::sleep_ns(ns),

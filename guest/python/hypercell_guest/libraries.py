@@ -1,4 +1,5 @@
-"""Gives client libraries of HTTP a socket of `wire` where they want one of the network.
+"""Gives client libraries of HTTP a socket of `wire` where they want one of the network, and has what wants a process
+say why there is none.
 
 When one of these modules is imported, the few functions in it that connect are replaced. That is once, and where the
 image has them warm it is while the image is built; a run that imports none of them pays nothing.
@@ -6,11 +7,13 @@ image has them warm it is while the image is built; a run that imports none of t
 Before: `bootstrap`. After: `wire`, when a library is imported.
 """
 
+import errno
 import sys
 
 from hypercell_guest import private_builtins as __builtins__  # noqa: F401
 
 _NO_SOCKETS = "sockets cannot be opened here; requests of HTTP go where Sandbox(domains=...) allows"
+_NO_PROCESSES = "processes cannot be started here; threads can, and a tool can run a program on the host"
 _NO_PROXY = "proxies cannot be used here: the host makes requests itself"
 
 
@@ -190,6 +193,22 @@ def _socket(module):
     module.socket.__init__ = init
 
 
+def _subprocess(module):
+    def execute_child(self, args, executable, *_, **__):
+        """Starts no program."""
+        raise PermissionError(errno.EPERM, _NO_PROCESSES)
+
+    module.Popen._execute_child = execute_child
+
+
+def _multiprocessing(module):
+    def launch(self, process):
+        """Starts no process."""
+        raise PermissionError(errno.EPERM, _NO_PROCESSES)
+
+    module.Popen._launch = launch
+
+
 def _as_httpcore(module, verb, function, argument):
     try:
         return function(argument)
@@ -205,4 +224,8 @@ _PATCHES = {
     "urllib3.connection": _urllib3_connection,
     "urllib3.util.wait": _urllib3_wait,
     "httpcore": _httpcore,
+    "subprocess": _subprocess,
+    "multiprocessing.popen_fork": _multiprocessing,
+    "multiprocessing.popen_spawn_posix": _multiprocessing,
+    "multiprocessing.popen_forkserver": _multiprocessing,
 }

@@ -4,10 +4,11 @@
 
 use linux_raw_sys::general as linux;
 
+use super::time::read_timespec;
 use crate::errno::{Args, Errno, SysResult};
 use crate::task::{self, Action, PID, TASK};
 use crate::thread::{self, Wait, Woken};
-use crate::user;
+use crate::{time, user};
 
 const UNBLOCKABLE: u64 = 1 << (linux::SIGKILL - 1) | 1 << (linux::SIGSTOP - 1);
 
@@ -147,4 +148,28 @@ pub fn sys_rt_sigsuspend(args: &Args) -> SysResult {
     });
     while thread::wait(Wait::Time, None) != Woken::Signal {}
     Err(Errno::EINTR)
+}
+
+/// rt_sigtimedwait(2).
+pub fn sys_rt_sigtimedwait(args: &Args) -> SysResult {
+    let [set, info, timeout, size, ..] = args.0;
+    if size != 8 {
+        return Err(Errno::EINVAL);
+    }
+    let set = user::UserPtr::<u64>::new(set).read()? & !UNBLOCKABLE;
+    let deadline = match timeout {
+        0 => None,
+        at => Some(time::monotonic_ns().saturating_add(read_timespec(at)?).min(u64::MAX - 1)),
+    };
+    let signal = thread::wait_for_signal(set, deadline).map_err(|woken| match woken {
+        Woken::TimedOut => Errno::EAGAIN,
+        _ => Errno::EINTR,
+    })?;
+    if info != 0 {
+        let mut bytes = [0; 128];
+        bytes[..4].copy_from_slice(&signal.to_le_bytes());
+        bytes[16..20].copy_from_slice(&(PID as u32).to_le_bytes());
+        user::write_bytes(info, &bytes)?;
+    }
+    Ok(u64::from(signal))
 }

@@ -5,7 +5,8 @@
 use linux_raw_sys::general as linux;
 
 use crate::errno::{Args, Errno, SysResult};
-use crate::{thread, time, user};
+use crate::thread::{self, Timer};
+use crate::{time, user};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -96,4 +97,56 @@ pub fn sys_clock_nanosleep(args: &Args) -> SysResult {
         return thread::sleep(wanted.saturating_sub(now)).map(|()| 0);
     }
     sleep(wanted, time::monotonic_ns().saturating_add(wanted), args.0[3])
+}
+
+/// Reads a timeval at `at` in nanoseconds.
+fn read_timeval(at: u64) -> Result<u64, Errno> {
+    let [seconds, micros] = user::UserPtr::<[i64; 2]>::new(at).read()?;
+    if seconds < 0 || !(0..1_000_000).contains(&micros) {
+        return Err(Errno::EINVAL);
+    }
+    Ok((seconds as u64).saturating_mul(SECOND).saturating_add(micros as u64 * 1000))
+}
+
+/// How long a timer still has, and its interval, both in nanoseconds.
+fn left_of(timer: Timer) -> (u64, u64) {
+    // One that is due and has not been noticed is not off, which 0 would say.
+    let left = if timer.at == u64::MAX { 0 } else { timer.at.saturating_sub(time::monotonic_ns()).max(1000) };
+    (left, timer.interval)
+}
+
+fn set_timer(value: u64, interval: u64) -> (u64, u64) {
+    let at = if value == 0 { u64::MAX } else { time::monotonic_ns().saturating_add(value).min(u64::MAX - 1) };
+    left_of(thread::exchange_timer(Timer { at, interval }))
+}
+
+fn put_timer(at: u64, (left, interval): (u64, u64)) -> SysResult {
+    put_pair(at, interval, 1000)?;
+    put_pair(at + 16, left, 1000)
+}
+
+fn check_timer(which: u64) -> Result<(), Errno> {
+    if which as u32 == linux::ITIMER_REAL { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+/// getitimer(2).
+pub fn sys_getitimer(args: &Args) -> SysResult {
+    check_timer(args.0[0])?;
+    put_timer(args.0[1], left_of(thread::timer()))
+}
+
+/// setitimer(2).
+pub fn sys_setitimer(args: &Args) -> SysResult {
+    let [which, new, old, ..] = args.0;
+    check_timer(which)?;
+    let before = match new {
+        0 => set_timer(0, 0),
+        at => set_timer(read_timeval(at.checked_add(16).ok_or(Errno::EFAULT)?)?, read_timeval(at)?),
+    };
+    if old == 0 { Ok(0) } else { put_timer(old, before) }
+}
+
+/// alarm(2): answers the seconds that were left, rounded up.
+pub fn sys_alarm(args: &Args) -> SysResult {
+    Ok(set_timer(u64::from(args.uint(0)) * SECOND, 0).0.div_ceil(SECOND))
 }

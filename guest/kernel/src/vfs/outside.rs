@@ -7,7 +7,7 @@ pub use crate::channel::{ask_host, device_read, device_write, output, random, ta
 #[cfg(not(test))]
 pub use crate::mm::{proc_maps, rss_bytes, total_bytes, uncommitted_bytes};
 #[cfg(not(test))]
-pub use crate::thread::{files_changed, wait_for_files, wait_until_idle};
+pub use crate::thread::{count as thread_count, files_changed, wait_for_files, wait_until_idle};
 #[cfg(not(test))]
 pub use crate::time::{monotonic_ns, realtime_ns};
 
@@ -88,6 +88,10 @@ pub mod stand_in {
     }
 
     pub fn files_changed() {}
+
+    pub fn thread_count() -> usize {
+        1
+    }
 
     pub fn wait_until_idle(_: u64) -> Option<u64> {
         None

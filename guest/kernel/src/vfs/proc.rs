@@ -114,7 +114,7 @@ pub(super) fn limits(_: &Vfs) -> Vec<u8> {
     let mut text = format!("{:<26}{:<21}{:<21}{:<10}\n", "Limit", "Soft Limit", "Hard Limit", "Units");
     for (name, soft, unit) in [
         ("Max stack size", "8388608", "bytes"),
-        ("Max processes", "1", "processes"),
+        ("Max processes", "256", "processes"),
         ("Max open files", "1024", "files"),
         ("Max address space", "unlimited", "bytes"),
     ] {
@@ -187,10 +187,10 @@ pub(super) fn mountinfo(vfs: &Vfs) -> Vec<u8> {
 
 pub(super) fn self_stat(vfs: &Vfs) -> Vec<u8> {
     let name = String::from_utf8_lossy(program_name(vfs));
-    let (time, rss) = (ticks(), outside::rss_bytes());
+    let (time, rss, threads) = (ticks(), outside::rss_bytes(), outside::thread_count());
     // Fields of proc(5): state to exit_signal; what has no meaning here is 0.
     format!(
-        "1 ({name}) R 0 1 1 0 -1 4194304 0 0 0 0 {time} 0 0 0 20 0 1 0 0 {rss} {} 18446744073709551615 0 0 0 0 0 0 0 0 0 0 \
+        "1 ({name}) R 0 1 1 0 -1 4194304 0 0 0 0 {time} 0 0 0 20 0 {threads} 0 0 {rss} {} 18446744073709551615 0 0 0 0 0 0 0 0 0 0 \
          0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
         rss / PAGE
     )
@@ -204,11 +204,11 @@ pub(super) fn self_statm(_: &Vfs) -> Vec<u8> {
 
 pub(super) fn self_status(vfs: &Vfs) -> Vec<u8> {
     let name = String::from_utf8_lossy(program_name(vfs));
-    let rss = outside::rss_bytes() / 1024;
+    let (rss, threads) = (outside::rss_bytes() / 1024, outside::thread_count());
     format!(
         "Name:\t{name}\nUmask:\t{:04o}\nState:\tR (running)\nTgid:\t1\nPid:\t1\nPPid:\t0\nTracerPid:\t0\nUid:\t0\t0\t0\t0\n\
          Gid:\t0\t0\t0\t0\nFDSize:\t64\nVmPeak:\t{rss:8} kB\nVmSize:\t{rss:8} kB\nVmHWM:\t{rss:8} kB\nVmRSS:\t{rss:8} kB\n\
-         Threads:\t1\nCpus_allowed:\t1\nCpus_allowed_list:\t0\nvoluntary_ctxt_switches:\t0\n\
+         Threads:\t{threads}\nCpus_allowed:\t1\nCpus_allowed_list:\t0\nvoluntary_ctxt_switches:\t0\n\
          nonvoluntary_ctxt_switches:\t0\n",
         vfs.umask
     )
