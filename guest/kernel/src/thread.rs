@@ -280,12 +280,7 @@ pub fn tids() -> Vec<u64> {
 /// # Errors
 ///
 /// `EAGAIN` where there are [`MAX_THREADS`], or where memory is used up.
-pub fn start(
-    regs: &crate::traps::Regs,
-    fpu: &[u8],
-    fs_base: u64,
-    clear_at_exit: u64,
-) -> Result<u64, Errno> {
+pub fn start(regs: &crate::traps::Regs, fpu: &[u8], fs_base: u64, clear_at_exit: u64) -> Result<u64, Errno> {
     // The stack of the last thread that ended: nobody runs on it any more.
     drop(THREADS.with(|t| t.dead.take()));
     if count() >= MAX_THREADS {

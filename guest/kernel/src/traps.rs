@@ -44,8 +44,26 @@ impl Regs {
     /// What entry.s saves and loads, in its order.
     pub fn saved(&self) -> [u64; 20] {
         [
-            self.r15, self.r14, self.r13, self.r12, self.r11, self.r10, self.r9, self.r8, self.rdi, self.rsi,
-            self.rbp, self.rbx, self.rdx, self.rcx, self.rax, self.rip, self.cs, self.rflags, self.rsp, self.ss,
+            self.r15,
+            self.r14,
+            self.r13,
+            self.r12,
+            self.r11,
+            self.r10,
+            self.r9,
+            self.r8,
+            self.rdi,
+            self.rsi,
+            self.rbp,
+            self.rbx,
+            self.rdx,
+            self.rcx,
+            self.rax,
+            self.rip,
+            self.cs,
+            self.rflags,
+            self.rsp,
+            self.ss,
         ]
     }
 }

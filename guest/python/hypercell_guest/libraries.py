@@ -1,5 +1,5 @@
 """Gives client libraries of HTTP a socket of `wire` where they want one of the network, and has what wants a process
-say why there is none.
+say why there is none. Has threads give way where they ask in a loop whether another is done.
 
 When one of these modules is imported, the few functions in it that connect are replaced. That is once, and where the
 image has them warm it is while the image is built; a run that imports none of them pays nothing.
@@ -9,6 +9,8 @@ Before: `bootstrap`. After: `wire`, when a library is imported.
 
 import errno
 import sys
+from _thread import _count
+from time import sleep
 
 from hypercell_guest import private_builtins as __builtins__  # noqa: F401
 
@@ -20,6 +22,9 @@ _NO_PROXY = "proxies cannot be used here: the host makes requests itself"
 def install():
     """Watches imports from now on, in place of what an earlier load of this package left (`start`)."""
     others = [finder for finder in sys.meta_path if type(finder).__module__ != __name__]
+    if len(others) == len(sys.meta_path):
+        for name in _ASKED.keys() & sys.modules.keys():
+            _give_way(sys.modules[name])
     sys.meta_path[:] = [_Finder(), *others]
 
 
@@ -209,6 +214,37 @@ def _multiprocessing(module):
     module.Popen._launch = launch
 
 
+def _give_way(module):
+    """Has methods that tell whether another thread is done let the others go first, if the answer is no.
+
+    Nothing interrupts a thread that computes (docs/decisions/0013), so a loop that waits by asking would wait for ever.
+    """
+    for class_name, method_name, is_no in _ASKED[module.__name__]:
+        owner = getattr(module, class_name)
+        setattr(owner, method_name, _asking(getattr(owner, method_name), is_no))
+
+
+def _asking(method, is_no):
+    def ask(self):
+        answer = method(self)
+        if answer is not is_no or not _count():
+            return answer
+        sleep(0)
+        return method(self)
+
+    ask.__name__, ask.__qualname__, ask.__doc__ = method.__name__, method.__qualname__, method.__doc__
+    ask.__module__ = method.__module__
+    return ask
+
+
+#: By module: class, method, and the answer that means that the other thread still has something to do.
+_ASKED = {
+    "threading": [("Event", "is_set", False), ("Thread", "is_alive", True)],
+    "queue": [("Queue", "empty", True)],
+    "concurrent.futures._base": [("Future", "done", False)],
+}
+
+
 def _as_httpcore(module, verb, function, argument):
     try:
         return function(argument)
@@ -224,6 +260,7 @@ _PATCHES = {
     "urllib3.connection": _urllib3_connection,
     "urllib3.util.wait": _urllib3_wait,
     "httpcore": _httpcore,
+    **dict.fromkeys(_ASKED, _give_way),
     "subprocess": _subprocess,
     "multiprocessing.popen_fork": _multiprocessing,
     "multiprocessing.popen_spawn_posix": _multiprocessing,

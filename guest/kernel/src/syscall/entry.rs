@@ -3,8 +3,8 @@
 //! Before: traps. After: table.
 
 use crate::errno::{Args, Errno};
-use crate::{task, thread};
 use crate::traps::Regs;
+use crate::{task, thread};
 
 const RT_SIGRETURN: u64 = 15;
 

@@ -15,7 +15,8 @@ use crate::{channel, task, time, user};
 
 /// What a thread shares with its process; less would be another process.
 const THREAD_FLAGS: u64 =
-    (linux::CLONE_VM | linux::CLONE_FS | linux::CLONE_FILES | linux::CLONE_SIGHAND | linux::CLONE_THREAD) as u64;
+    (linux::CLONE_VM | linux::CLONE_FS | linux::CLONE_FILES | linux::CLONE_SIGHAND | linux::CLONE_THREAD)
+        as u64;
 /// What else may be asked for.
 const OTHER_FLAGS: u64 = (linux::CLONE_SYSVSEM
     | linux::CLONE_SETTLS
@@ -74,7 +75,8 @@ fn start(request: &Request) -> SysResult {
     let regs = Regs { rax: 0, rsp: if request.stack == 0 { parent.rsp } else { request.stack }, ..parent };
     let fs_base = if has(linux::CLONE_SETTLS) { request.tls } else { arch::fs_base() };
     // Linux too starts the thread where a number cannot be written, except that it would be lost here in silence.
-    let wanted = [(linux::CLONE_PARENT_SETTID, request.parent_tid), (linux::CLONE_CHILD_SETTID, request.child_tid)];
+    let wanted =
+        [(linux::CLONE_PARENT_SETTID, request.parent_tid), (linux::CLONE_CHILD_SETTID, request.child_tid)];
     for (_, at) in wanted.iter().filter(|(flag, _)| has(*flag)) {
         user::write_bytes(*at, &[0; 4])?;
     }
