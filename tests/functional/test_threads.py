@@ -144,7 +144,10 @@ for thread in threads:
         ("thread = threading.Thread(target=time.sleep, args=(0.01,))\nthread.start()", "thread.is_alive()"),
         ("threading.Timer(0.01, work.put, [1]).start()", "work.empty()"),
         ("future = ThreadPoolExecutor(1).submit(time.sleep, 0.01)", "not future.done()"),
-        ("thread = threading.Thread(target=time.sleep, args=(0.01,))\nthread.start()", "time.time() < start + 0.05"),
+        (
+            "thread = threading.Thread(target=time.sleep, args=(0.01,))\nthread.start()",
+            "time.time() < start + 0.05",
+        ),
     ],
 )
 def test_loop_that_asks_lets_others_go(make_sandbox, setup, waits):

@@ -1,8 +1,8 @@
 """Frames to and from the host through the device.
 
 Guarantees: strict alternation, one frame out and one frame in, even if submitted code closes the descriptor or runs
-in the middle of an exchange (a `__del__` or a signal handler); other threads wait for their turn. Never: looks into a body, but that of Reseed, which may
-come in place of any answer.
+in the middle of an exchange (a `__del__` or a signal handler); other threads wait for their turn. Never: looks into a
+body, but that of Reseed, which may come in place of any answer.
 
 Before: `bootstrap`, `streams`, `tools`, `in_flight`, `exchange`. After: the kernel's /dev/hypercell.
 """

@@ -107,19 +107,22 @@ class InFlight:
 
     def _forget(self, number, answer):
         """Wants no answer any more, if it has not come: cancelled, by a timeout, a signal or whoever made the task."""
-        if self._awaited.get(number) is answer and self._awaited.pop(number, None) is not None:
-            if self._unsent.pop(number, None) is None:
-                self._cancelled.append(number)
+        if self._awaited.get(number) is not answer or self._awaited.pop(number, None) is None:
+            return
+        if self._unsent.pop(number, None) is None:
+            self._cancelled.append(number)
 
     def _hand_over(self, loop=None):
         """Has another thread ask the host, if one waits: not the one that runs `loop`."""
         others = list(self._awaited.values())
         for answer in others:
             if type(answer) is _Answer:
-                return answer.wake()
+                answer.wake()
+                return
         for future in others:
             if future.get_loop() is not loop:
-                return _call_in_loop(future, _nothing)
+                _call_in_loop(future, _nothing)
+                return
 
     def _attach(self, loop):
         """Has the selector of an event loop wait on the host, once."""

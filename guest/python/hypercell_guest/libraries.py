@@ -1,7 +1,9 @@
-"""Gives client libraries of HTTP a socket of `wire` where they want one of the network, and has what wants a process
-say why there is none. Has threads give way where they ask in a loop whether another is done.
+"""Adapts a few modules to the guest when they are imported.
 
-When one of these modules is imported, the few functions in it that connect are replaced. That is once, and where the
+Client libraries of HTTP get a socket of `wire` where they want one of the network, what wants a process says why there
+is none, and threads give way where they ask in a loop whether another is done.
+
+When one of these modules is imported, the few functions in it that do so are replaced. That is once, and where the
 image has them warm it is while the image is built; a run that imports none of them pays nothing.
 
 Before: `bootstrap`. After: `wire`, when a library is imported.

@@ -221,7 +221,7 @@ fn requeue(from: u64, to: u64, most_woken: usize, most_moved: u64) -> SysResult 
 }
 
 fn check(at: u64, bits: u32) -> Result<(), Errno> {
-    if at % 4 != 0 || bits == 0 { Err(Errno::EINVAL) } else { Ok(()) }
+    if !at.is_multiple_of(4) || bits == 0 { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
 /// FUTEX_WAKE_OP: changes a second word, wakes at the first, and at the second if its old value was as said.
