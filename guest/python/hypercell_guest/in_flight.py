@@ -11,11 +11,11 @@ Before: `tools`, and the event loop. After: `channel`, and the kernel's /dev/hyp
 """
 
 import os
-from _thread import RLock, _count, allocate_lock
+from _thread import _count, allocate_lock
 from time import monotonic
 
 from hypercell_guest import private_builtins as __builtins__  # noqa: F401
-from hypercell_guest.channel import TOOL_REPLIES, TOOL_WAIT, die
+from hypercell_guest.channel import TOOL_REPLIES, TOOL_WAIT, Turnstile, die
 from hypercell_guest.codec import MAX_VALUE_BYTES, MAX_VALUE_ITEMS, decode_item, encode
 
 MAX_CALLS_IN_FLIGHT = 1024
@@ -36,8 +36,8 @@ class InFlight:
         self._exchange, self._send_output = channel.exchange, streams.send
         self._number = 0
         self._awaited = {}
-        #: Held by the thread that asks the host for all.
-        self._asking = RLock()
+        #: Inside is the thread that asks the host for all.
+        self._asking = Turnstile()
         self.forget_all()
 
     def forget_all(self):
@@ -76,12 +76,18 @@ class InFlight:
             self._forget(number, future)
 
     def call_in_thread(self, name, arguments, items, line):
-        """Does what `call` does for a thread, which waits."""
+        """Does what `call` does for a thread, which waits.
+
+        Raises:
+            RuntimeError: It interrupts one that asks the host, or the run that it belongs to is over.
+        """
+        if self._asking.is_mine():
+            raise RuntimeError("the host is being asked something else, by what this call interrupts")
         answer = _Answer()
         number = self._note(answer, name, arguments, items, line)
         try:
             while not answer.done():
-                if not self._asking.acquire(blocking=False):
+                if not self._asking.try_enter():
                     answer.wait()
                     continue
                 try:
@@ -89,7 +95,7 @@ class InFlight:
                     if not answer.done():
                         self._turn(rest_ns)
                 finally:
-                    self._asking.release()
+                    self._asking.leave()
         finally:
             self._forget(number, answer)
             self._hand_over()
@@ -139,13 +145,13 @@ class InFlight:
         """Waits for files, calls, or a time: `timeout` is in seconds, None is for ever."""
         if not self._awaited and not (self._cancelled and timeout != 0):
             return select(timeout)
-        if not self._asking.acquire(blocking=False):
+        if not self._asking.try_enter():
             # Another thread asks for all, and writes to the loop's own socket when something came of it.
             return select(timeout)
         try:
             return self._select_and_ask(select, timeout)
         finally:
-            self._asking.release()
+            self._asking.leave()
             if _count():
                 self._hand_over(loop)
 

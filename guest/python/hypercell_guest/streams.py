@@ -9,11 +9,10 @@ Before: submitted code. After: `channel`.
 
 import io
 import sys
-from _thread import RLock
 from time import monotonic
 
 from hypercell_guest import private_builtins as __builtins__  # noqa: F401
-from hypercell_guest.channel import OUTPUT, OUTPUT_ACK, die
+from hypercell_guest.channel import OUTPUT, OUTPUT_ACK, Turnstile, die
 
 MAX_OUTPUT_CHUNK_BYTES = 64 << 10
 _HOLD_BYTES = 8 << 10
@@ -75,9 +74,10 @@ class OutputStream(io.BufferedIOBase):
 
     def send(self):
         """Sends what is held, unless the host is being asked something else: then it leaves with the next write."""
-        if not self._held or self._channel.is_busy() or self._sending._is_owned():
+        if not self._held or self._channel.is_busy() or self._sending.is_mine():
             return
-        with self._sending:
+        self._sending.enter()
+        try:
             # What a finalizer or a trace function prints from here on is held for the next time.
             data, self._held = self._held, bytearray()
             for start in range(0, len(data), MAX_OUTPUT_CHUNK_BYTES):
@@ -87,6 +87,8 @@ class OutputStream(io.BufferedIOBase):
                 kind, _ = self._channel.exchange(OUTPUT, body)
                 if kind != OUTPUT_ACK:
                     die(f"frame of kind {kind:#06x} in answer to Output")
+        finally:
+            self._sending.leave()
 
     def flush(self):
         """Sends what is held."""
@@ -137,7 +139,7 @@ class StandardStreams:
         """Makes three streams those of `sys`: new ones where the last run closed or replaced any."""
         if self._streams is not None and self._are_in_place():
             return
-        bucket, sending = TokenBucket(), RLock()
+        bucket, sending = TokenBucket(), Turnstile()
         self._output, self._errors = (
             OutputStream(self._channel, bucket, sending, number) for number in (1, 2)
         )
