@@ -119,6 +119,19 @@ def test_many_requests_follow_each_other(fetching, http_server):
     assert len(http_server.asked) == 40
 
 
+def test_threads_get_their_own_responses(fetching):
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+def size(n):
+    status, _, body = fetch("GET", f"{url}/bytes/{n * 50_000}")
+    return status, len(body)
+with ThreadPoolExecutor(4) as pool:
+    sizes = list(pool.map(size, range(1, 9)))
+sizes
+"""
+    assert fetching(code) == [(200, n * 50_000) for n in range(1, 9)]
+
+
 @pytest.mark.gate("HttpSend", aspect="denied_by_default")
 def test_without_domains_every_request_is_denied(make_sandbox, http_server, client):
     result = make_sandbox().run(program(client, "fetch('GET', url)"), inputs={"url": http_server.url + "/x"})

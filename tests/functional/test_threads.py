@@ -362,3 +362,27 @@ threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGUSR1)).start()
 [signal.sigwait({signal.SIGUSR1}), signal.sigtimedwait({signal.SIGUSR1}, 0.01)]
 """
     assert make_sandbox().run(code).value == [10, None]
+
+
+def test_nothing_is_mapped_in_the_mebibyte_below_the_stack(make_sandbox):
+    code = """
+lines = [line.split() for line in open("/proc/self/maps")]
+at = next(index for index, line in enumerate(lines) if line[-1] == "[stack]")
+(start, end), (stack, _) = [[int(part, 16) for part in line[0].split("-")] for line in lines[at - 1 : at + 1]]
+[end == stack, end - start, lines[at - 1][1]]
+"""
+    assert make_sandbox().run(code).value == [True, 1 << 20, "---p"]
+
+
+def test_stack_of_a_thread_ends_with_a_report(make_sandbox):
+    box = make_sandbox()
+    code = """
+import ctypes, mmap, threading
+page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+page.write(b"\\xe8\\xfb\\xff\\xff\\xff")  # call -5
+endless = ctypes.CFUNCTYPE(None)(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+threading.Thread(target=endless).start()
+"""
+    with pytest.raises(hypercell.GuestCrashError, match="SIGSEGV"):
+        box.run(code)
+    assert box.run("1").value == 1

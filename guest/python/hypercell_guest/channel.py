@@ -78,7 +78,7 @@ def _reseed(body):
 
 
 class Turnstile:
-    """Lets one thread in at a time. A lock of the interpreter would ask the kernel for the time, also where it is free."""
+    """Lets one thread in at a time. A lock of the interpreter asks the kernel for the time, also where it is free."""
 
     _owner = None
 
