@@ -2,7 +2,7 @@
 //!
 //! What it is: one processor, a kernel stack for each thread. The kernel itself is never interrupted; a thread gives way where
 //! a system call waits, and at the end of a system call or page fault once its slice is over or somebody's time has come
-//! (docs/decisions/0013). Guarantees: where every thread waits for a time, the host waits and the VM costs nothing; a wait
+//! (docs/decisions/0015). Guarantees: where every thread waits for a time, the host waits and the VM costs nothing; a wait
 //! for files that nothing can end is told so. Never: switches while kernel state is borrowed.
 //!
 //! Before: syscall, traps. After: arch, channel, time.

@@ -219,7 +219,7 @@ def _multiprocessing(module):
 def _give_way(module):
     """Has methods that tell whether another thread is done let the others go first, if the answer is no.
 
-    Nothing interrupts a thread that computes (docs/decisions/0013), so a loop that waits by asking would wait for ever.
+    Nothing interrupts a thread that computes (docs/decisions/0015), so a loop that waits by asking would wait for ever.
     """
     for class_name, method_name, is_no in _ASKED[module.__name__]:
         owner = getattr(module, class_name)
