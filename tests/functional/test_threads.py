@@ -307,7 +307,7 @@ thread.start()
 thread.join()
 found
 """)
-    assert result.pending == PendingCall("approve", {"what": "mail"})
+    assert result.pending == PendingCall("approve", {"what": "mail"}, line=6)
     if is_loaded:
         box.snapshot().save(tmp_path / "file")
         box.close()

@@ -311,3 +311,43 @@ def test_answer_that_is_none_ends_the_process(guest, answer):
     guest.receive("ToolWait")
     guest.send(*answer)
     assert guest.process.wait(10) == 70
+
+
+def test_calls_of_threads_leave_together_and_are_answered_in_any_order(guest):
+    def take(tools, wait):
+        waiting = held(guest)
+        return (
+            [guest.reply(tools, waiting[-1])]
+            if len(waiting) > 1
+            else [guest.reply(tools, c) for c in waiting]
+        )
+
+    guest.take = take
+    code = """
+import threading
+values = {}
+def call(n):
+    values[n] = call_tool('add', a=n)
+threads = [threading.Thread(target=call, args=(n,)) for n in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+[values[n] for n in range(6)]
+"""
+    assert guest.value(code, {"add": add}) == [1, 2, 3, 4, 5, 6]
+
+
+def test_run_waits_for_its_threads_and_has_what_they_print(guest):
+    code = """
+import threading, time
+def late():
+    time.sleep(0.02)
+    print('late')
+    seen.append(1)
+seen = []
+threading.Thread(target=late).start()
+seen
+"""
+    done = guest.run(code)
+    assert (done["value"], done.out) == ([1], "late\n")
