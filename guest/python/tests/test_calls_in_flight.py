@@ -314,13 +314,11 @@ def test_answer_that_is_none_ends_the_process(guest, answer):
 
 
 def test_calls_of_threads_leave_together_and_are_answered_in_any_order(guest):
+    waiting = []
+
     def take(tools, wait):
-        waiting = held(guest)
-        return (
-            [guest.reply(tools, waiting[-1])]
-            if len(waiting) > 1
-            else [guest.reply(tools, c) for c in waiting]
-        )
+        waiting.extend(wait["calls"])
+        return [guest.reply(tools, waiting.pop())] if waiting else []
 
     guest.take = take
     code = """
