@@ -41,7 +41,7 @@ class Image:
     notices: tuple = ()
     packages: tuple = ()
     digest, python_version, size_bytes, path = "0" * 64, "3.11.7", 1, "/nowhere"
-    memory_bytes = 3 << 30
+    memory_bytes = 2 << 30
 
     @staticmethod
     def open(**_):
