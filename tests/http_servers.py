@@ -35,6 +35,8 @@ def bomb() -> bytes:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body are two writes: the second would wait for the acknowledgement of the first.
+    disable_nagle_algorithm = True
     server: "TestServer"
 
     def handle_any(self) -> None:

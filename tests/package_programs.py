@@ -31,7 +31,8 @@ WARM = {
     "columns": ["pyarrow", "polars", "duckdb"],
     "text": ["pydantic", "orjson", "yaml", "requests", "httpx", "sqlite3"],
 }
-IN_GUEST = {"output": "/output"}
+# The globals of a program in the guest, but for `url`.
+GUEST_INPUTS = {"output": "/output"}
 
 
 class PackageProgramError(Exception):
@@ -81,7 +82,7 @@ def load_all() -> list[PackageProgram]:
     Raises:
         PackageProgramError: One lacks a header or names an image that is not there.
     """
-    return [_load(path) for path in sorted(FOLDER.glob("*.py"))]
+    return [load_program(path) for path in sorted(FOLDER.glob("*.py"))]
 
 
 def packages_of(image: str, programs: list[PackageProgram]) -> list[str]:
@@ -89,7 +90,8 @@ def packages_of(image: str, programs: list[PackageProgram]) -> list[str]:
     return sorted({name for program in programs if program.image == image for name in program.packages})
 
 
-def _load(path: Path) -> PackageProgram:
+def load_program(path: Path) -> PackageProgram:
+    """Returns the program of a file; raises as `load_all`."""
     lines = path.read_text(encoding="utf-8").splitlines()
     headers = dict(line[2:].split(":", 1) for line in lines[1:4] if line.startswith("# ") and ":" in line)
     image = headers.get("image", "").strip()

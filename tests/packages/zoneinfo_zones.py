@@ -1,4 +1,4 @@
-"""Times in twelve zones across the changes of the clock, with the zones of tzdata."""
+"""zoneinfo: times in twelve zones across the changes of the clock, with the zones of tzdata."""
 # packages: tzdata
 # image: text
 import datetime as dt
