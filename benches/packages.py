@@ -3,11 +3,11 @@
     python benches/packages.py [--cpu N] [--repeats N] [--write] [NAME ...]     the programs, or those named
     python benches/packages.py --shares [--cpu N] [--write]                     CPU-bound work, and a fresh groupby
 
-The packages must be installed beside hypercell, in the versions of tests/packages/requirements.txt: `cargo xtask packages`
-sees to that. One image is made for each group of programs. A program runs first in a fresh VM, where value and files must
-be those of the native run, and then again and again in a kept one, in turns with a native process. Everything is pinned to
-one CPU, which is what a guest has; a library would use more natively. `--write` puts the figures into docs/packages.md.
-Exits with 1 where a program ends differently.
+The packages must be installed beside hypercell, in the versions of tests/packages/requirements.txt, which `cargo
+xtask packages` does. One image is made for each group of programs. A program runs first in a fresh VM, where value
+and files must be those of the native run, and then again and again in a kept one, in turns with a native process.
+Everything is pinned to one CPU, which is what a guest has; a library would use more natively. `--write` puts the
+figures into docs/packages.md. Exits with 1 where a program ends differently.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ from kernels import KERNELS, PACKAGE_KERNELS, shares_of_native
 import hypercell
 from hypercell._bench import Report, in_ms, machine, timed
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from http_servers import TestServer
 from package_programs import (
@@ -43,7 +42,7 @@ from package_programs import (
     packages_of,
 )
 
-PAGE = ROOT / "docs" / "packages.md"
+PAGE = Path(__file__).parent.parent / "docs" / "packages.md"
 MEMORY_BYTES = 512 << 20
 # Kernels of the standard library whose share of native speed is promised beside those of packages.
 STANDARD = ("json", "regex", "zlib", "sqlite")
@@ -121,7 +120,11 @@ def run_programs(names: list[str], repeats: int) -> list[str]:
         raise SystemExit(f"unknown program {min(unknown)!r}; known: {' '.join(p.name for p in programs)}")
     rows, images, server = [], [], TestServer()
     for name, warm in WARM.items():
-        chosen = [program for program in programs if program.image == name and program.name in (names or [program.name])]
+        chosen = [
+            program
+            for program in programs
+            if program.image == name and program.name in (names or [program.name])
+        ]
         if not chosen:
             continue
         packages, before = packages_of(name, programs), time.perf_counter()
@@ -131,8 +134,8 @@ def run_programs(names: list[str], repeats: int) -> list[str]:
             row = compare(program, image, server, repeats)
             rows.append(row)
             print(
-                f"{program.name:<24} {row.outcome:<8} native {row.native_s * 1e3:8.1f} ms, guest {row.guest_s * 1e3:8.1f} ms, "
-                f"fresh {row.fresh_s * 1e3:8.1f} ms, {row.memory_bytes / 1e6:.0f} MB",
+                f"{program.name:<24} {row.outcome:<8} native {row.native_s * 1e3:8.1f} ms, guest "
+                f"{row.guest_s * 1e3:8.1f} ms, fresh {row.fresh_s * 1e3:8.1f} ms, {row.memory_bytes / 1e6:.0f} MB",
                 flush=True,
             )
     server.stop()
@@ -165,7 +168,10 @@ def version_of(program: PackageProgram) -> str:
 
 def table_of_images(images: list[tuple[str, list[str], hypercell.Image, float]]) -> list[str]:
     """Returns the table of images."""
-    lines = ["| Image | Imported in it | Distributions | In the cache | Made or loaded in |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "| Image | Imported in it | Distributions | In the cache | Made or loaded in |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for name, warm, image, seconds in images:
         modules = ", ".join(f"`{module}`" for module in warm)
         lines.append(
@@ -183,11 +189,15 @@ def run_shares(repeats: int) -> list[str]:
     limits = hypercell.Limits(wall_time_s=120, memory_bytes=MEMORY_BYTES)
     with hypercell.Sandbox(image=image, keep_state=True, limits=limits) as box:
         for name, source in {**{name: KERNELS[name] for name in STANDARD}, **PACKAGE_KERNELS}.items():
-            report.add(f"packages/{name}", "of native", shares_of_native(box, source, repeats), low_is_bad=True)
+            report.add(
+                f"packages/{name}", "of native", shares_of_native(box, source, repeats), low_is_bad=True
+            )
     with hypercell.Sandbox(image=image, prepared=0, limits=limits) as box:
         for name, code in (("import", "import pandas"), ("groupby", GROUPBY)):
             box.run(code).raise_for_error()
-            report.add(f"packages/fresh_{name}", "ms", in_ms(timed(lambda code=code: box.run(code), 5 * repeats)))
+            report.add(
+                f"packages/fresh_{name}", "ms", in_ms(timed(lambda code=code: box.run(code), 5 * repeats))
+            )
     lines = ["| Case | Median | p95 |", "| --- | --- | --- |"]
     for case, found in report.cases.items():
         unit = "" if found["unit"] == "of native" else f" {found['unit']}"
@@ -199,7 +209,10 @@ def write(section: str, lines: list[str]) -> None:
     """Puts lines between the comments of a section of the page."""
     begin, end = f"<!-- {section} -->", f"<!-- end of {section} -->"
     where = machine()
-    place = f"CPython {where['python']}, Linux {where['kernel']}, {where['processor']}, CPU {where['cpus'][0]}; load average when done: {where['load']}."
+    place = (
+        f"CPython {where['python']}, Linux {where['kernel']}, {where['processor']}, CPU {where['cpus'][0]}; "
+        f"load average when done: {where['load']}."
+    )
     text = PAGE.read_text(encoding="utf-8")
     made = "\n".join([begin, "", place, "", *lines, "", end])
     PAGE.write_text(re.sub(f"{begin}.*{end}", lambda _: made, text, flags=re.DOTALL), encoding="utf-8")

@@ -2,8 +2,8 @@
 
     python package_native.py PROGRAM OUTPUT URL
 
-Answers each line on standard input by calling the program's `work()` and pickling the seconds that it took, its value and
-its error, as text, to standard output. `output` and `url` are globals of the program, as in the guest.
+Answers each line on standard input by calling the program's `work()` and pickling the seconds that it took, its value
+and its error, as text, to standard output. `output` and `url` are globals of the program, as in the guest.
 
 Used as a script in a process of its own, so it imports nothing of hypercell and nothing of the test suite.
 """

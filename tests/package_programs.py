@@ -6,8 +6,9 @@ A program begins with a docstring of one line that says what it does, then these
     # image: NAME            the image that it shares with others
     # network: yes           it asks the server at `url` through the network gate; the others have no network
 
-It defines `work()`, which does the same each time and returns plain values, and may use two globals: `output`, a directory
-for files, which are compared too, and `url`. A program without one of the first two headers stops the collection.
+It defines `work()`, which does the same each time and returns plain values, and may use two globals: `output`, a
+directory for files, which are compared too, and `url`. A program without one of the first two headers stops the
+collection.
 
 Before: functional/test_packages.py, benches/packages.py. After: package_native.py, hypercell.
 """
@@ -96,7 +97,9 @@ def load_program(path: Path) -> PackageProgram:
     headers = dict(line[2:].split(":", 1) for line in lines[1:4] if line.startswith("# ") and ":" in line)
     image = headers.get("image", "").strip()
     if "packages" not in headers or image not in WARM or not lines[0].startswith('"""'):
-        raise PackageProgramError(f"{path.name} says not what it does, what it needs, or its image: {headers}")
+        raise PackageProgramError(
+            f"{path.name} says not what it does, what it needs, or its image: {headers}"
+        )
     return PackageProgram(
         name=path.stem,
         path=path,

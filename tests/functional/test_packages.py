@@ -62,5 +62,7 @@ def test_endings_differ_by_value_and_files(tmp_path):
 def test_program_without_its_headers_is_refused(text, tmp_path):
     path = tmp_path / "odd.py"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(PackageProgramError, match=r"^odd\.py says not what it does, what it needs, or its image: "):
+    with pytest.raises(
+        PackageProgramError, match=r"^odd\.py says not what it does, what it needs, or its image: "
+    ):
         load_program(path)

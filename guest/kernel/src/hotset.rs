@@ -26,6 +26,9 @@ const RECORD_FRAMES: u64 = 4;
 /// many each time that it goes on where the last ones ended, and at most so many.
 const FOLLOWED: (usize, usize) = (3, 48);
 
+/// Pages of the list that a program may leave out and still go on along it.
+const SKIPPED: usize = 16;
+
 struct HotSet {
     len: usize,
     pages: [u64; MAX_PAGES],
@@ -145,7 +148,11 @@ pub fn follow(page: u64) {
         let warm = &hot.warm[..hot.warm_len.min(MAX_WARM_PAGES)];
         let Some(at) = warm.iter().position(|&one| one == page) else { return };
         let (end, last) = state().followed.get();
-        let count = if (end..end + 16).contains(&at) { (2 * last).clamp(FOLLOWED.0, FOLLOWED.1) } else { FOLLOWED.0 };
+        let count = if (end..end + SKIPPED).contains(&at) {
+            (2 * last).clamp(FOLLOWED.0, FOLLOWED.1)
+        } else {
+            FOLLOWED.0
+        };
         state().followed.set((at + 1 + count, count));
         for &next in warm[at + 1..].iter().take(count) {
             if paging::is_present(next) {
