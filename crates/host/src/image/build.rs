@@ -52,9 +52,10 @@ const FORMAT: u32 = 2;
 /// What programs that do more do, for the pages that are copied when one of them comes along.
 const WORKLOAD: &str = include_str!("workload.py");
 /// What programs do that use a package, for images that import it: its module, and the program. Nothing else depends on
-/// whether such a program still fits the package's version.
+/// whether such a program still fits the package's version. The larger ones come first: what is left of the list is for
+/// those after it, which write many of the same pages.
 const PACKAGE_WORKLOADS: [(&str, &str); 2] =
-    [("numpy", include_str!("workload_numpy.py")), ("pandas", include_str!("workload_pandas.py"))];
+    [("pandas", include_str!("workload_pandas.py")), ("numpy", include_str!("workload_numpy.py"))];
 /// Most pages in the kernel's list of those that every run writes, and in both of its lists.
 const MAX_HOT_PAGES: usize = 1024;
 const MAX_PAGES: usize = MAX_HOT_SET_BYTES / 8;
