@@ -22,11 +22,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kernels import KERNELS
+from kernels import KERNELS, shares_of_native
 
 import hypercell
 from hypercell import _bench
-from hypercell._bench import Report, in_ms, machine, seconds_of, timed
+from hypercell._bench import Report, in_ms, machine, timed
 
 BUDGETS = Path(__file__).with_name("budgets.toml")
 FIRST_RESULT = "import hypercell\nwith hypercell.Sandbox() as box:\n    assert box.run('1+1').value == 2"
@@ -55,16 +55,9 @@ def bench_cpu(report: Report, quick: bool) -> None:
     medians = []
     with hypercell.Sandbox(keep_state=True, limits=limits) as box:
         for name, source in KERNELS.items():
-            native: dict[str, Any] = {}
-            exec(source, native)
-            box.run(source)
-            assert box.run("work()").value == native["work"]()
-            ratios = []
-            for _ in range(5 if quick else 15):
-                native_s = seconds_of(native["work"])
-                ratios.append(native_s / seconds_of(lambda: box.run("work()")))
-            report.add(f"cpu/{name}", "of native", ratios, low_is_bad=True)
-            medians.append(statistics.median(ratios))
+            shares = shares_of_native(box, source, 5 if quick else 15)
+            report.add(f"cpu/{name}", "of native", shares, low_is_bad=True)
+            medians.append(statistics.median(shares))
     report.add("cpu/all", "of native", [statistics.geometric_mean(medians)], low_is_bad=True)
 
 

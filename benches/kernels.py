@@ -4,6 +4,11 @@ Each defines `work()`, allocates little that lives on, asks the operating system
 a tenth of a second natively.
 """
 
+from typing import Any
+
+from hypercell import Sandbox
+from hypercell._bench import seconds_of
+
 KERNELS = {
     "loops": """
 def work():
@@ -93,4 +98,59 @@ def work():
         digest.update(block)
     return digest.hexdigest()
 """,
+    "zlib": """
+import zlib
+block = b"".join(b"%d: the quick brown fox %d\\n" % (i, i * 7919 % 1009) for i in range(40_000))
+def work():
+    packed = zlib.compress(block, 6)
+    return len(packed), zlib.crc32(zlib.decompress(packed))
+""",
+    "sqlite": """
+import sqlite3
+def work():
+    base = sqlite3.connect(":memory:")
+    base.execute("create table t (id integer primary key, grp integer, name text)")
+    base.executemany("insert into t values (?, ?, ?)", [(i, i * 7919 % 101, f"name {i}") for i in range(40_000)])
+    found = base.execute("select grp, count(*), max(name) from t group by grp order by 2 desc, 1").fetchall()
+    base.close()
+    return found[0]
+""",
 }
+
+PACKAGE_KERNELS = {
+    "matrix_product": """
+import numpy as np
+a = np.random.default_rng(1).standard_normal((900, 900))
+def work():
+    return float((a @ a)[0, 0])
+""",
+    "groupby": """
+import numpy as np, pandas as pd
+rng = np.random.default_rng(2)
+frame = pd.DataFrame({"key": rng.integers(0, 1000, 400_000), "x": rng.standard_normal(400_000)})
+def work():
+    return float(frame.groupby("key")["x"].agg(["sum", "mean", "max"])["mean"].iloc[-1])
+""",
+    "regex_package": """
+import regex
+text = "2024-02-29 ERROR disk=95% host=web-1 user=ann@example.org\\n" * 300
+def work():
+    n = 0
+    for _ in range(30):
+        n += len(regex.findall(r"(\\w+)=([^\\s@]+)(?:@([\\w.]+))?", text))
+    return n
+""",
+}
+
+
+def shares_of_native(box: Sandbox, source: str, repeats: int) -> list[float]:
+    """Runs a kernel natively and in a kept VM in turns; returns the guest's speeds as shares of the native ones."""
+    native: dict[str, Any] = {}
+    exec(source, native)
+    box.run(source).raise_for_error()
+    assert box.run("work()").value == native["work"]()
+    shares = []
+    for _ in range(repeats):
+        native_s = seconds_of(native["work"])
+        shares.append(native_s / seconds_of(lambda: box.run("work()")))
+    return shares

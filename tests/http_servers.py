@@ -35,6 +35,8 @@ def bomb() -> bytes:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body are two writes: the second would wait for the acknowledgement of the first.
+    disable_nagle_algorithm = True
     server: "TestServer"
 
     def handle_any(self) -> None:
@@ -189,6 +191,8 @@ class TestServer(http.server.ThreadingHTTPServer):
     __test__ = False
     daemon_threads = True
     block_on_close = False
+    # Clients that come together would wait a second for a place.
+    request_queue_size = 64
 
     def __init__(self, host: str = "127.0.0.1", context: ssl.SSLContext | None = None) -> None:
         super().__init__((host, 0), Handler)

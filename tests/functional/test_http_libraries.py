@@ -11,11 +11,12 @@ ATTEMPT = "try: {}\nexcept Exception as error: found = type(error).__name__, str
 pytestmark = pytest.mark.vm
 
 
-@pytest.fixture(scope="module")
-def image():
+@pytest.fixture(scope="module", params=["imported by the run", "imported by the image"])
+def image(request):
     pytest.importorskip("requests")
     pytest.importorskip("httpx")
-    return hypercell.Image.from_environment(packages=["requests", "httpx"])
+    warm = [] if request.param == "imported by the run" else LIBRARIES
+    return hypercell.Image.from_environment(packages=["requests", "httpx"], warm=warm)
 
 
 @pytest.fixture(params=LIBRARIES)

@@ -37,6 +37,11 @@ const COMMANDS: &[Command] = &[
         "the benchmarks on the installed wheel; arguments go to benches/bench_python.py",
         stages::bench,
     ),
+    (
+        "packages",
+        "the programs of tests/packages with pinned versions, natively and in the guest: docs/packages.md",
+        stages::packages,
+    ),
     ("guest", "build the guest kernel into python/hypercell/_guest", guest::command),
     (
         "fuzz",

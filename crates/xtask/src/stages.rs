@@ -1,10 +1,11 @@
-//! The commands that put the others in order: `demo`, `lint`, `test`, `bench` and `ci`.
+//! The commands that put the others in order: `demo`, `lint`, `test`, `bench`, `packages` and `ci`.
 //!
 //! Guarantees that `ci` needs nothing installed but Rust, a C linker and Python, and that it fails where there is no
 //! hypervisor: tests that cannot run are no proof.
 //! Before: `main`. After: `guest`, `python`, `layers`, `docs`, `ring0`.
 #![expect(clippy::print_stderr, reason = "CI says which stage it is in and how long each took")]
 
+use std::fs;
 use std::time::Instant;
 
 use crate::guest::guest_cargo;
@@ -61,6 +62,18 @@ pub(crate) fn bench(args: &[String]) -> Outcome {
     let venv = Venv::open("venv", &[])?;
     venv.install(&wheel, None)?;
     run(venv.python(["benches/bench_python.py"]).args(args))
+}
+
+/// Runs `cargo xtask packages`: the programs of tests/packages with the versions that are pinned there, without arguments
+/// all of them, whose figures it writes into docs/packages.md.
+pub(crate) fn packages(args: &[String]) -> Outcome {
+    let wheel = wheel()?;
+    let pinned = fs::read_to_string(root().join("tests/packages/requirements.txt"))?;
+    let pinned: Vec<&str> = pinned.lines().filter(|line| !line.starts_with('#')).collect();
+    let venv = Venv::open("venv-packages", &pinned)?;
+    venv.install(&wheel, None)?;
+    let args = if args.is_empty() { &["--write".to_owned()] } else { args };
+    run(venv.python(["benches/packages.py"]).args(args))
 }
 
 /// Runs `cargo xtask ci`. The tests come last, so that a log ends with their outcome.

@@ -67,6 +67,8 @@ pub struct State {
     pub early: [Cell<u64>; 32],
     /// Entries in `early`.
     pub early_len: Cell<usize>,
+    /// Where the last way along the warm list ended, and how many pages it took (hotset.rs).
+    pub followed: Cell<(usize, usize)>,
 }
 
 /// Bytes of the registers that entry.s saves: 20 of the fields of `Regs`.

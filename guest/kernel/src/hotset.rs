@@ -13,23 +13,32 @@ use crate::arch::{self, PAGE, phys_read, phys_write, state};
 use crate::cell::KernelCell;
 use crate::{frames, mm, paging};
 
-/// Most pages in each list: 4 MiB of copies.
+/// Most pages in the hot set: 4 MiB of copies.
 pub const MAX_PAGES: usize = 1024;
-const PER_FRAME: u64 = PAGE / 8;
+/// Most pages in the warm list.
+pub const MAX_WARM_PAGES: usize = 2048;
+/// Addresses in a frame of the record, whose last slot leads to the next frame.
+const PER_FRAME: u64 = PAGE / 8 - 1;
+/// Frames of a record: as many pages as the warm list has.
+const RECORD_FRAMES: u64 = 4;
 
-/// Pages of the warm list that are copied along with one that faults.
-const FOLLOWED: usize = 3;
+/// Pages of the warm list that are copied along with one that faults: so many where a program comes upon the list, twice as
+/// many each time that it goes on where the last ones ended, and at most so many.
+const FOLLOWED: (usize, usize) = (3, 48);
+
+/// Pages of the list that a program may leave out and still go on along it.
+const SKIPPED: usize = 16;
 
 struct HotSet {
     len: usize,
     pages: [u64; MAX_PAGES],
     /// Pages that longer programs write, in the order in which they do.
     warm_len: usize,
-    warm: [u64; MAX_PAGES],
+    warm: [u64; MAX_WARM_PAGES],
 }
 
 static HOT: KernelCell<HotSet> =
-    KernelCell::new(HotSet { len: 0, pages: [0; MAX_PAGES], warm_len: 0, warm: [0; MAX_PAGES] });
+    KernelCell::new(HotSet { len: 0, pages: [0; MAX_PAGES], warm_len: 0, warm: [0; MAX_WARM_PAGES] });
 
 /// Pages whose tables are written before the first of them is copied: where page tables are shadowed, writing one that
 /// the processor uses costs a trap.
@@ -60,16 +69,24 @@ pub fn copy_in() {
     });
 }
 
-/// Starts to record which pages are copied on write or filled. Uses two frames that the fault handler can write.
+/// Starts to record which pages are copied on write or filled. Uses frames that the fault handler can write.
 pub fn start_recording() {
     let s = state();
-    let (Some(first), Some(second)) = (frames::alloc(), frames::alloc()) else {
-        return;
-    };
-    // The frames chain through their last slot, so that the record needs no two adjacent frames.
-    phys_write(first + (PER_FRAME - 1) * 8, second);
+    // The frames chain through their last slot, so that the record needs no adjacent frames.
+    let mut first = 0;
+    for _ in 0..RECORD_FRAMES {
+        let Some(frame) = frames::alloc() else { return };
+        phys_write(frame + PER_FRAME * 8, first);
+        first = frame;
+    }
     s.record.set(first);
     s.record_len.set(0);
+}
+
+/// The slot of an entry of the record that begins with a frame.
+fn record_slot(first: u64, entry: u64) -> u64 {
+    let frame = (0..entry / PER_FRAME).fold(first, |frame, _| phys_read(frame + PER_FRAME * 8));
+    frame + entry % PER_FRAME * 8
 }
 
 /// Whether pages are noted.
@@ -90,12 +107,10 @@ pub fn note(page: u64) {
         }
         return;
     }
-    if n >= 2 * (PER_FRAME - 1) {
-        return;
+    if n < RECORD_FRAMES * PER_FRAME {
+        phys_write(record_slot(first, n), page);
+        s.record_len.set(n + 1);
     }
-    let frame = if n < PER_FRAME - 1 { first } else { phys_read(first + (PER_FRAME - 1) * 8) };
-    phys_write(frame + n % (PER_FRAME - 1) * 8, page);
-    s.record_len.set(n + 1);
 }
 
 /// Ends the recording: the pages noted, in the order of their first writing, as the message carries them.
@@ -106,11 +121,8 @@ pub fn recorded() -> Vec<u8> {
         return Vec::new();
     }
     let early = s.early.iter().take(s.early_len.get()).map(core::cell::Cell::get);
-    let later = (0..s.record_len.get()).map(|n| {
-        let frame = if n < PER_FRAME - 1 { first } else { phys_read(first + (PER_FRAME - 1) * 8) };
-        phys_read(frame + n % (PER_FRAME - 1) * 8)
-    });
-    early.chain(later).flat_map(u64::to_le_bytes).collect()
+    let later = (0..s.record_len.get()).map(|n| phys_read(record_slot(first, n)));
+    early.chain(later).take(MAX_WARM_PAGES).flat_map(u64::to_le_bytes).collect()
 }
 
 /// Sets the lists that the next snapshot carries, from the message's bytes: the hot set, a zero, and the warm list.
@@ -127,15 +139,22 @@ fn fill(slots: &mut [u64], pages: impl Iterator<Item = u64>) -> usize {
 }
 
 /// After a page of the warm list was copied: copies those that were written next when the list was recorded. A program
-/// that takes the same way finds them in place.
+/// that takes the same way finds them in place, and the longer it does, the more of them.
 pub fn follow(page: u64) {
     if is_recording() {
         return;
     }
     HOT.peek(|hot| {
-        let warm = &hot.warm[..hot.warm_len.min(MAX_PAGES)];
+        let warm = &hot.warm[..hot.warm_len.min(MAX_WARM_PAGES)];
         let Some(at) = warm.iter().position(|&one| one == page) else { return };
-        for &next in warm[at + 1..].iter().take(FOLLOWED) {
+        let (end, last) = state().followed.get();
+        let count = if (end..end + SKIPPED).contains(&at) {
+            (2 * last).clamp(FOLLOWED.0, FOLLOWED.1)
+        } else {
+            FOLLOWED.0
+        };
+        state().followed.set((at + 1 + count, count));
+        for &next in warm[at + 1..].iter().take(count) {
             if paging::is_present(next) {
                 paging::copy_ahead(next);
             } else if !mm::is_kernel(next) {

@@ -120,12 +120,12 @@ def _urllib3_connection(module):
 
 def _urllib3_wait(module):
     """An idle connection that can be read from is one that urllib3 gives up."""
-    from hypercell_guest.wire import HttpSocket
-
     wait = module.wait_for_read
 
     def wait_for_read(sock, timeout=None):
-        return sock.is_over if isinstance(sock, HttpSocket) else wait(sock, timeout)
+        # Not by its class, which is another when this package is loaded again.
+        is_over = getattr(sock, "is_over", None)
+        return wait(sock, timeout) if is_over is None else is_over
 
     module.wait_for_read = wait_for_read
 

@@ -15,6 +15,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use hypercell_abi::limits::MAX_HOT_SET_BYTES;
 use hypercell_abi::{HostFrame, KernelRequest};
 
 use super::discover::Interpreter;
@@ -50,8 +51,14 @@ pub(crate) fn scratch_bytes(memory_bytes: u64) -> Option<usize> {
 const FORMAT: u32 = 2;
 /// What programs that do more do, for the pages that are copied when one of them comes along.
 const WORKLOAD: &str = include_str!("workload.py");
-/// Most pages in each of the kernel's two lists.
-const MAX_PAGES: usize = 1024;
+/// What programs do that use a package, for images that import it: its module, and the program. Nothing else depends on
+/// whether such a program still fits the package's version. The larger ones come first: what is left of the list is for
+/// those after it, which write many of the same pages.
+const PACKAGE_WORKLOADS: [(&str, &str); 2] =
+    [("pandas", include_str!("workload_pandas.py")), ("numpy", include_str!("workload_numpy.py"))];
+/// Most pages in the kernel's list of those that every run writes, and in both of its lists.
+const MAX_HOT_PAGES: usize = 1024;
+const MAX_PAGES: usize = MAX_HOT_SET_BYTES / 8;
 
 /// What most programs do first. It fills the interpreter's caches before the first snapshot, and leaves nothing else.
 const COMMON_CODE: &str = "\
@@ -73,7 +80,9 @@ pub(crate) struct Started {
 
 /// Returns what decides a snapshot besides files and processor, as text for digests.
 pub(crate) fn engine_settings(scratch_bytes: usize) -> String {
-    let workload = hex::encode(&Sha256::digest([WARM_UP_CODE, COMMON_CODE, WORKLOAD].concat()));
+    let programs = [WARM_UP_CODE, COMMON_CODE, WORKLOAD].into_iter();
+    let programs: Vec<&str> = programs.chain(PACKAGE_WORKLOADS.map(|(_, program)| program)).collect();
+    let workload = hex::encode(&Sha256::digest(programs.concat()));
     format!("format {FORMAT} abi {} scratch {scratch_bytes} workload {workload}", hypercell_abi::ABI_VERSION)
 }
 
@@ -97,12 +106,13 @@ pub(crate) fn start(
     boot(&mut guest, interpreter)?;
     report("importing modules", 0.6)?;
     let warm_failed = import(&mut guest, warm)?;
-    age(&mut guest)?;
+    let workloads = package_workloads(warm, &warm_failed);
+    age(&mut guest, &workloads)?;
     let warmed = guest.engine().snapshot().map_err(ImageError::start("taking the first snapshot"))?;
     drop(guest);
 
     report("recording a run", 0.8)?;
-    let hot_pages = hot_pages(&warmed)?;
+    let hot_pages = hot_pages(&warmed, &workloads)?;
     report("taking the snapshot", 0.85)?;
     let snapshot = prepare(&warmed, &hot_pages)?;
     Ok(Started { snapshot, warm_failed })
@@ -141,11 +151,23 @@ fn import(guest: &mut Guest<Vm>, modules: &[String]) -> Result<Vec<(String, Stri
     }
 }
 
+/// Returns the programs for packages that the guest has imported.
+fn package_workloads(warm: &[String], failed: &[(String, String)]) -> Vec<&'static str> {
+    let is_imported = |module: &str| {
+        warm.iter().any(|name| name == module) && !failed.iter().any(|(name, _)| name == module)
+    };
+    PACKAGE_WORKLOADS.iter().filter(|(module, _)| is_imported(module)).map(|(_, program)| *program).collect()
+}
+
 /// Runs two small programs until the interpreter's allocator takes the same memory for each run, so that later runs write
-/// the pages that the recorded ones wrote. Nothing of the runs stays.
-fn age(guest: &mut Guest<Vm>) -> Result<(), ImageError> {
+/// the pages that the recorded ones wrote. Those of packages fill what packages keep for later calls. Nothing else of the
+/// runs stays.
+fn age(guest: &mut Guest<Vm>, workloads: &[&str]) -> Result<(), ImageError> {
     guest.begin("settling the allocator")?;
     for _ in 0..AGEING_RUNS {
+        for workload in workloads {
+            guest.run(workload, true)?;
+        }
         guest.run(COMMON_CODE, true)?;
         guest.run(WARM_UP_CODE, false)?;
     }
@@ -157,16 +179,20 @@ fn age(guest: &mut Guest<Vm>) -> Result<(), ImageError> {
 
 /// Returns the pages that each copy is to prepare at its start, a zero, and those that longer programs go on to write,
 /// as the kernel takes them.
-fn hot_pages(warmed: &VmSnapshot) -> Result<Vec<u8>, ImageError> {
+fn hot_pages(warmed: &VmSnapshot, workloads: &[&str]) -> Result<Vec<u8>, ImageError> {
     let mut hot = Vec::new();
     for runs in RECORDED_RUNS {
         hot.extend(record(warmed, WARM_UP_CODE, runs)?);
     }
     hot.sort_unstable();
     hot.dedup();
+    hot.truncate(MAX_HOT_PAGES);
     let mut seen: HashSet<u64> = hot.iter().copied().collect();
-    let warm = record(warmed, WORKLOAD, &[true])?.into_iter().filter(|&page| seen.insert(page));
-    let pages = hot.iter().copied().take(MAX_PAGES).chain([0]).chain(warm.take(MAX_PAGES - 1));
+    let mut warm = Vec::new();
+    for program in workloads.iter().chain([&WORKLOAD]) {
+        warm.extend(record(warmed, program, &[true])?.into_iter().filter(|&page| seen.insert(page)));
+    }
+    let pages = hot.into_iter().chain([0]).chain(warm).take(MAX_PAGES);
     Ok(pages.flat_map(u64::to_le_bytes).collect())
 }
 
