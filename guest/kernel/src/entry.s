@@ -22,6 +22,9 @@
 .set USER_CS, 0x33
 .set PORT_HALT, 108
 .set XSAVE_BYTES, 2816
+# The components that have room there: x87 to AVX-512, and PKRU. Not AMX, whose tiles take 8 KiB: XCR0 may have more than the
+# kernel set, where the hypervisor shows the host's.
+.set XSAVE_MASK, 0x2ff
 
 .macro PUSH_GPRS
     push rcx
@@ -157,8 +160,8 @@ resume:
     jne 1f
     fxrstor64 [rsi]
     jmp 2f
-1:  mov eax, -1
-    mov edx, -1
+1:  mov eax, XSAVE_MASK
+    xor edx, edx
     xrstor64 [rsi]
 2:  POP_GPRS
     iretq
@@ -179,8 +182,8 @@ save_fpu:
     mov [rsi + 552], rax
     mov [rsi + 560], rax
     mov [rsi + 568], rax
-    mov eax, -1
-    mov edx, -1
+    mov eax, XSAVE_MASK
+    xor edx, edx
     xsave64 [rsi]
     ret
 
