@@ -3,7 +3,7 @@ import concurrent.futures
 import time
 
 pool = concurrent.futures.ThreadPoolExecutor(3)
-results = []
+results = set()
 for number in range(6):
-    pool.submit(lambda n=number: (time.sleep(0.002 * n), results.append(n)))
+    pool.submit(lambda n=number: (time.sleep(0.002 * n), results.add(n)))
 results

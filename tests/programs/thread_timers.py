@@ -2,7 +2,7 @@
 import threading
 
 fired = []
-timers = [threading.Timer(delay, fired.append, [delay]) for delay in (0.06, 0.02, 0.04, 0.05)]
+timers = [threading.Timer(delay, fired.append, [delay]) for delay in (0.45, 0.15, 0.3, 0.4)]
 for timer in timers:
     timer.start()
 timers[3].cancel()
