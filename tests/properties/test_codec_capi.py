@@ -136,7 +136,7 @@ def test_path_that_can_be_mounted_has_plain_names_outside_of_the_guests_own(path
 
 
 def segments(url: str) -> list[str]:
-    """Names of the path that is fetched: dots are resolved, encoded ones too; backslashes are slashes (URL Standard, 4.4)."""
+    """Names of the path that is fetched, as the URL Standard (4.4) resolves dots, encoded dots and backslashes."""
     left: list[str] = []
     for name in re.split(r"[?#]", url)[0].replace("\\", "/").split("/")[3:]:
         dots = name.lower().replace("%2e", ".")
