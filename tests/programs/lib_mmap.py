@@ -7,6 +7,10 @@ with mmap.mmap(-1, 8192) as area:
     area.write(b"anonymous")
     area[4096:4100] = b"next"
     print(area[:9], area.find(b"next"), len(area))
+    try:
+        area.flush(1, 9)
+    except OSError as error:
+        print(error)
 with tempfile.NamedTemporaryFile() as f:
     f.write(b"0123456789" * 1000)
     f.flush()

@@ -223,7 +223,11 @@ pub fn sys_madvise(args: &Args) -> SysResult {
 
 /// msync(2).
 pub fn sys_msync(args: &Args) -> SysResult {
-    write_back(args.0[0], args.0[1], false);
+    let [start, len, ..] = args.0;
+    if start % PAGE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    write_back(start, len, false);
     Ok(0)
 }
 

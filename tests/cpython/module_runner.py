@@ -1,0 +1,219 @@
+"""Runs one module of CPython's `test` package and reports each of its tests, in the guest and natively alike.
+
+    python module_runner.py MODULE FILE [SKIP ...]     runs MODULE here, in the working directory
+
+Natively the reports are lines of JSON in FILE. In the guest this source is run first, and then
+`run_module(name, report, skip)` with a report that is a tool: what was reported is known, too, where the module hangs or
+takes its interpreter with it. Imports nothing of hypercell and nothing of the test suite.
+
+Each test is reported when it begins, `{"begin": id}`, and when it ends, `{"end": id, "outcome": ..., "why": ...}`, with an
+outcome of "passed", "failed", "skipped" or "expected" (a failure that the test expects). The end says in `needs`, too, what
+the test asked for that is not in a sandbox: "process" or "socket". That is seen by audit events.
+"""
+
+import importlib
+import json
+import os
+import sys
+import traceback
+import unittest
+
+# Where the guest finds the standard library's tests, which images leave out.
+GUEST_LIBRARY = "/cpython"
+# Packages with tests of their own in them, and the module of `test` that runs those.
+_PACKAGES_WITH_TESTS = ("ctypes", "distutils", "lib2to3", "sqlite3", "unittest")
+_PROCESS_EVENTS = {
+    "os.exec",
+    "os.fork",
+    "os.forkpty",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.system",
+    "pty.spawn",
+    "subprocess.Popen",
+}
+_SOCKET_EVENTS = {"socket.bind", "socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"}
+_MAX_WHY = 300
+
+
+class Needs:
+    """What was asked for that is not in a sandbox, by whom: a test, a class, or the module."""
+
+    def __init__(self):
+        self.of = {}
+        self.whose = "module"
+
+    def hear(self, event, args):
+        if event in _PROCESS_EVENTS:
+            self.of.setdefault(self.whose, set()).add("process")
+        elif event in _SOCKET_EVENTS or (event == "socket.__new__" and _is_new_socket()):
+            self.of.setdefault(self.whose, set()).add("socket")
+
+    def of_test(self, test):
+        found = set()
+        for whose in (test.id(), _class_key(type(test)), type(test).__module__, "module"):
+            found |= self.of.get(whose, set())
+        return sorted(found)
+
+
+def _is_new_socket():
+    """Whether a socket is made, and no object for a descriptor that is open (a pair's end, for example)."""
+    caller = sys._getframe(2)
+    return caller.f_locals.get("fileno") is None
+
+
+def _class_key(test_class):
+    return f"{test_class.__module__}.{test_class.__qualname__}"
+
+
+class Suite(unittest.TestSuite):
+    """A suite that says whose fixtures run."""
+
+    needs = Needs()
+
+    def _handleClassSetUp(self, test, result):  # noqa: N802
+        self.needs.whose = _class_key(type(test))
+        super()._handleClassSetUp(test, result)
+
+    def _handleModuleFixture(self, test, result):  # noqa: N802
+        self.needs.whose = type(test).__module__
+        super()._handleModuleFixture(test, result)
+
+
+class Result(unittest.TestResult):
+    """Reports tests as they begin and end."""
+
+    def __init__(self, report, needs):
+        super().__init__()
+        self._report = report
+        self._needs = needs
+        self._outcome = None
+
+    def startTest(self, test):  # noqa: N802
+        super().startTest(test)
+        self._needs.whose = test.id()
+        self._outcome = None
+        self._report({"begin": test.id()})
+
+    def stopTest(self, test):  # noqa: N802
+        super().stopTest(test)
+        # A test that ends without a word had nothing but subtests that were skipped.
+        outcome, why = self._outcome or ("skipped", "all subtests were skipped")
+        self._end(test.id(), outcome, why, self._needs.of_test(test))
+        self._needs.whose = _class_key(type(test))
+
+    def addSuccess(self, test):  # noqa: N802
+        self._add("passed", "")
+
+    def addFailure(self, test, err):  # noqa: N802
+        self._fail(test, err)
+
+    def addError(self, test, err):  # noqa: N802
+        self._fail(test, err)
+
+    def addSubTest(self, test, subtest, err):  # noqa: N802
+        if err is not None:
+            self._fail(test, err)
+
+    def addExpectedFailure(self, test, err):  # noqa: N802
+        self._add("expected", "")
+
+    def addUnexpectedSuccess(self, test):  # noqa: N802
+        self._add("failed", "passes, which the test does not expect")
+
+    def addSkip(self, test, reason):  # noqa: N802
+        if isinstance(test, unittest.TestCase):
+            self._add("skipped", reason)
+        else:
+            self._end(test.id(), "skipped", reason, [])
+
+    def _fail(self, test, err):
+        why = _line_of(err[1])
+        if isinstance(test, unittest.TestCase):
+            self._add("failed", why)
+        else:
+            # A fixture of a class or a module, in place of all tests that it is for.
+            self._end(test.id(), "failed", why, sorted(self._needs.of.get(self._needs.whose, ())))
+
+    def _add(self, outcome, why):
+        """Keeps the worst of what one test reports: subtests and cleanups may fail beside it."""
+        if self._outcome is None or outcome == "failed" != self._outcome[0]:
+            self._outcome = (outcome, why)
+
+    def _end(self, name, outcome, why, needs):
+        self._report({"end": name, "outcome": outcome, "why": why[:_MAX_WHY], "needs": needs})
+
+
+def _line_of(error):
+    """The error in one line, with the last line of a test that it passed."""
+    try:
+        frames = traceback.extract_tb(error.__traceback__)
+        here = [f"{os.path.basename(one.filename)}:{one.lineno}" for one in frames if "/test" in one.filename]
+        text = " ".join(traceback.format_exception_only(type(error), error)[-1].split())
+    except Exception as other:
+        return f"{type(error).__name__}, which cannot be shown: {type(other).__name__}"
+    return f"{here[-1]}: {text}" if here else text
+
+
+def run_module(name, report, skip=()):
+    """Runs module `name` of the test package but the tests named in `skip`.
+
+    Returns what came of the module as a whole: "ran", "skipped" (by itself, when it was imported), "failed", and why.
+    """
+    if os.path.isdir(GUEST_LIBRARY):
+        _find_tests(name)
+    from test import support
+
+    # None is every resource; these are those of `python -m test`: nothing that asks for a network, a GUI or long times.
+    support.use_resources = []
+    support.verbose = 0
+    needs = Suite.needs
+    sys.addaudithook(needs.hear)
+    loader = unittest.TestLoader()
+    loader.suiteClass = Suite
+    try:
+        suite = loader.loadTestsFromModule(importlib.import_module(f"test.{name}"))
+        if loader.errors:
+            return {"outcome": "failed", "why": loader.errors[0].strip().splitlines()[-1][:_MAX_WHY]}
+        whole = Suite([_without(suite, frozenset(skip))])
+        whole.run(Result(report, needs))
+    except unittest.SkipTest as reason:
+        return {"outcome": "skipped", "why": str(reason)[:_MAX_WHY]}
+    except BaseException as error:
+        return {"outcome": "failed", "why": _line_of(error)[:_MAX_WHY]}
+    return {"outcome": "ran", "why": ""}
+
+
+def _find_tests(name):
+    """Makes the test package importable, and the tests that are in the package that `name` tests."""
+    sys.path += [GUEST_LIBRARY, f"{GUEST_LIBRARY}/lib-dynload"]
+    package = name.removeprefix("test_")
+    if package in _PACKAGES_WITH_TESTS:
+        importlib.import_module(package).__path__.append(f"{GUEST_LIBRARY}/{package}")
+
+
+def _without(suite, skip):
+    """The suite without the tests of those names."""
+    kept = Suite()
+    for one in suite:
+        if isinstance(one, unittest.TestSuite):
+            kept.addTest(_without(one, skip))
+        elif one.id() not in skip:
+            kept.addTest(one)
+    return kept
+
+
+def main(name, file, *skip):
+    with open(file, "w", encoding="utf-8") as lines:
+
+        def report(event):
+            lines.write(json.dumps(event) + "\n")
+            lines.flush()
+
+        report({"module": run_module(name, report, skip)})
+        # Threads and children that the tests left behind are no part of the outcome.
+        os._exit(0)
+
+
+if __name__ == "__main__" and len(sys.argv) > 1:
+    main(*sys.argv[1:])
