@@ -3,17 +3,18 @@
     python module_runner.py MODULE FILE [SKIP ...]     runs MODULE here, in the working directory
 
 Natively the reports are lines of JSON in FILE. In the guest this source is run first, and then
-`run_module(name, report, skip)` with a report that is a tool: what was reported is known, too, where the module hangs or
-takes its interpreter with it. Imports nothing of hypercell and nothing of the test suite.
+`run_module(name, report, skip)` with a report that is a tool: what was reported is known, too, where the module hangs
+or takes its interpreter with it. Imports nothing of hypercell and nothing of the test suite.
 
-Each test is reported when it begins, `{"begin": id}`, and when it ends, `{"end": id, "outcome": ..., "why": ...}`, with an
-outcome of "passed", "failed", "skipped" or "expected" (a failure that the test expects). The end says in `needs`, too, what
-the test asked for that is not in a sandbox: "process" or "socket". That is seen by audit events.
+Each test is reported when it begins, `{"begin": id}`, and when it ends, `{"end": id, "outcome": ..., "why": ...}`, with
+an outcome of "passed", "failed", "skipped" or "expected" (a failure that the test expects). The end says in `needs`,
+too, what the test asked for that is not in a sandbox: "process" or "socket". That is seen by audit events.
 """
 
 import importlib
 import json
 import os
+import signal
 import sys
 import traceback
 import unittest
@@ -32,7 +33,13 @@ _PROCESS_EVENTS = {
     "pty.spawn",
     "subprocess.Popen",
 }
-_SOCKET_EVENTS = {"socket.bind", "socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"}
+_SOCKET_EVENTS = {
+    "socket.bind",
+    "socket.connect",
+    "socket.getaddrinfo",
+    "socket.gethostbyname",
+    "socket.sendto",
+}
 _MAX_WHY = 300
 
 
@@ -43,7 +50,7 @@ class Needs:
         self.of = {}
         self.whose = "module"
 
-    def hear(self, event, args):
+    def hear(self, event, _args):
         if event in _PROCESS_EVENTS:
             self.of.setdefault(self.whose, set()).add("process")
         elif event in _SOCKET_EVENTS or (event == "socket.__new__" and _is_new_socket()):
@@ -71,11 +78,11 @@ class Suite(unittest.TestSuite):
 
     needs = Needs()
 
-    def _handleClassSetUp(self, test, result):  # noqa: N802
+    def _handleClassSetUp(self, test, result):
         self.needs.whose = _class_key(type(test))
         super()._handleClassSetUp(test, result)
 
-    def _handleModuleFixture(self, test, result):  # noqa: N802
+    def _handleModuleFixture(self, test, result):
         self.needs.whose = type(test).__module__
         super()._handleModuleFixture(test, result)
 
@@ -89,39 +96,39 @@ class Result(unittest.TestResult):
         self._needs = needs
         self._outcome = None
 
-    def startTest(self, test):  # noqa: N802
+    def startTest(self, test):
         super().startTest(test)
         self._needs.whose = test.id()
         self._outcome = None
         self._report({"begin": test.id()})
 
-    def stopTest(self, test):  # noqa: N802
+    def stopTest(self, test):
         super().stopTest(test)
         # A test that ends without a word had nothing but subtests that were skipped.
         outcome, why = self._outcome or ("skipped", "all subtests were skipped")
         self._end(test.id(), outcome, why, self._needs.of_test(test))
         self._needs.whose = _class_key(type(test))
 
-    def addSuccess(self, test):  # noqa: N802
+    def addSuccess(self, test):
         self._add("passed", "")
 
-    def addFailure(self, test, err):  # noqa: N802
+    def addFailure(self, test, err):
         self._fail(test, err)
 
-    def addError(self, test, err):  # noqa: N802
+    def addError(self, test, err):
         self._fail(test, err)
 
-    def addSubTest(self, test, subtest, err):  # noqa: N802
+    def addSubTest(self, test, subtest, err):
         if err is not None:
             self._fail(test, err)
 
-    def addExpectedFailure(self, test, err):  # noqa: N802
+    def addExpectedFailure(self, test, err):
         self._add("expected", "")
 
-    def addUnexpectedSuccess(self, test):  # noqa: N802
+    def addUnexpectedSuccess(self, test):
         self._add("failed", "passes, which the test does not expect")
 
-    def addSkip(self, test, reason):  # noqa: N802
+    def addSkip(self, test, reason):
         if isinstance(test, unittest.TestCase):
             self._add("skipped", reason)
         else:
@@ -158,7 +165,7 @@ def _line_of(error):
 def run_module(name, report, skip=()):
     """Runs module `name` of the test package but the tests named in `skip`.
 
-    Returns what came of the module as a whole: "ran", "skipped" (by itself, when it was imported), "failed", and why.
+    Returns what came of the whole: "ran", "skipped" (by the module itself, when it was imported), "failed", and why.
     """
     if os.path.isdir(GUEST_LIBRARY):
         _find_tests(name)
@@ -167,6 +174,7 @@ def run_module(name, report, skip=()):
     # None is every resource; these are those of `python -m test`: nothing that asks for a network, a GUI or long times.
     support.use_resources = []
     support.verbose = 0
+    _probe_sockets()
     needs = Suite.needs
     sys.addaudithook(needs.hear)
     loader = unittest.TestLoader()
@@ -185,11 +193,28 @@ def run_module(name, report, skip=()):
 
 
 def _find_tests(name):
-    """Makes the test package importable, and the tests that are in the package that `name` tests."""
+    """Makes the test package importable, and the tests that are in the package that `name` tests.
+
+    Some tests are about files of bytecode, which the guest does not write unless told to, and natively are.
+    """
+    sys.dont_write_bytecode = False
     sys.path += [GUEST_LIBRARY, f"{GUEST_LIBRARY}/lib-dynload"]
     package = name.removeprefix("test_")
     if package in _PACKAGES_WITH_TESTS:
         importlib.import_module(package).__path__.append(f"{GUEST_LIBRARY}/{package}")
+
+
+def _probe_sockets():
+    """Does early what modules do when they are imported, so that it is no need of theirs.
+
+    The probe expects that a socket can at least be made. It is told the refusal, and skips what needs one.
+    """
+    from test.support import socket_helper
+
+    try:
+        socket_helper.skip_unless_bind_unix_socket(unittest.TestCase)
+    except PermissionError as refusal:
+        socket_helper._bind_nix_socket_error = refusal
 
 
 def _without(suite, skip):
@@ -204,6 +229,8 @@ def _without(suite, skip):
 
 
 def main(name, file, *skip):
+    # As in the guest, also where a shell started this in the background and made it ignore the signal.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with open(file, "w", encoding="utf-8") as lines:
 
         def report(event):

@@ -42,6 +42,11 @@ const COMMANDS: &[Command] = &[
         "the programs of tests/packages with pinned versions, natively and in the guest: docs/packages.md",
         stages::packages,
     ),
+    (
+        "cpython-tests",
+        "CPython's own tests in the guest and natively; writes docs/cpython-tests.md",
+        stages::cpython_tests,
+    ),
     ("guest", "build the guest kernel into python/hypercell/_guest", guest::command),
     (
         "fuzz",

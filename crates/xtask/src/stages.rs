@@ -76,6 +76,14 @@ pub(crate) fn packages(args: &[String]) -> Outcome {
     run(venv.python(["benches/packages.py"]).args(args))
 }
 
+/// Runs `cargo xtask cpython-tests`; arguments are modules of CPython's test package, all unless some are named.
+pub(crate) fn cpython_tests(args: &[String]) -> Outcome {
+    let wheel = wheel()?;
+    let venv = Venv::open("venv-test", &[STUB_TOOLS])?;
+    venv.install(&wheel, Some("test"))?;
+    run(venv.python(["tests/cpython/run.py"]).args(args))
+}
+
 /// Runs `cargo xtask ci`. The tests come last, so that a log ends with their outcome.
 pub(crate) fn ci(_args: &[String]) -> Outcome {
     let start = Instant::now();
