@@ -57,7 +57,7 @@ class Side:
 
 
 def differences(native: Side, guest: Side) -> dict[str, Any]:
-    """Both sides of a module in numbers, and each test that passes natively and does not in the guest.
+    """Both sides of a module in numbers, each test that fails natively or only in the guest.
 
     A test that starts a process or opens a socket natively is refused in the guest, where it does not pass: that is no
     difference of its own. What a fixture of a class does natively counts for all tests of the class.
@@ -81,6 +81,11 @@ def differences(native: Side, guest: Side) -> dict[str, Any]:
             differs[name] = f"{there}: {why}"
     return {
         "native": {"whole": " ".join(native.whole).strip(), **native.counts()},
+        "fails_natively": {
+            name: f"{outcome}: {why}"
+            for name, (outcome, why) in sorted(native.tests.items())
+            if outcome in ("failed", "stopped")
+        },
         "guest": {"whole": " ".join(guest.whole).strip(), **guest.counts()},
         "need_process_or_socket": len(native.needs),
         "compared": compared,
@@ -118,3 +123,8 @@ def verdict(found: dict[str, Any]) -> str:
     if found["compared"]:
         return "passes"
     return "differs" if found["skipped"] else "out of reach"
+
+
+def needs_nothing(found: dict[str, Any]) -> bool:
+    """Whether no test of a module starts a process or opens a socket natively."""
+    return not found["need_process_or_socket"]

@@ -15,7 +15,10 @@ from cpython_outcomes import Side, differences
 import hypercell
 
 RUNNER = Path(__file__).with_name("module_runner.py")
-LIBRARY = Path(sys.base_prefix, "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}")
+_NAME = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+LIBRARY = Path(sys.base_prefix, "lib", _NAME)
+# Not that of a virtual environment, whose prefix some tests take for the interpreter's.
+INTERPRETER = Path(sys.base_prefix, "bin", _NAME)
 TIME_S = 60.0
 MEMORY_BYTES = 1024 << 20
 # How often a module is run, each time from where it was stopped before.
@@ -97,7 +100,7 @@ def run_native(name: str, skip: Iterable[str]) -> tuple[Reports, str]:
     with tempfile.TemporaryDirectory(prefix="hypercell-cpython-", ignore_cleanup_errors=True) as scratch:
         file, work = Path(scratch, "reports.jsonl"), Path(scratch, "work")
         work.mkdir()
-        command = [sys.executable, "-I", str(RUNNER), name, str(file), *skip]
+        command = [str(INTERPRETER), "-I", str(RUNNER), name, str(file), *skip]
         stop = ""
         try:
             done = subprocess.run(

@@ -18,11 +18,12 @@ import signal
 import sys
 import traceback
 import unittest
+from importlib.machinery import PathFinder
 
 # Where the guest finds the standard library's tests, which images leave out.
 GUEST_LIBRARY = "/cpython"
-# Packages with tests of their own in them, and the module of `test` that runs those.
-_PACKAGES_WITH_TESTS = ("ctypes", "distutils", "lib2to3", "sqlite3", "unittest")
+# Packages of tests that are in the package that they test, which modules of `test` run.
+_TESTS_IN_PACKAGES = ("ctypes.test", "lib2to3.tests", "unittest.test")
 _PROCESS_EVENTS = {
     "os.exec",
     "os.fork",
@@ -58,7 +59,7 @@ class Needs:
 
     def of_test(self, test):
         found = set()
-        for whose in (test.id(), _class_key(type(test)), type(test).__module__, "module"):
+        for whose in (_id_of(test), _class_key(type(test)), type(test).__module__, "module"):
             found |= self.of.get(whose, set())
         return sorted(found)
 
@@ -67,6 +68,11 @@ def _is_new_socket():
     """Whether a socket is made, and no object for a descriptor that is open (a pair's end, for example)."""
     caller = sys._getframe(2)
     return caller.f_locals.get("fileno") is None
+
+
+def _id_of(test):
+    """The test's name. Some tests have an attribute of their own that is called `id`."""
+    return type(test).id(test)
 
 
 def _class_key(test_class):
@@ -98,15 +104,15 @@ class Result(unittest.TestResult):
 
     def startTest(self, test):
         super().startTest(test)
-        self._needs.whose = test.id()
+        self._needs.whose = _id_of(test)
         self._outcome = None
-        self._report({"begin": test.id()})
+        self._report({"begin": _id_of(test)})
 
     def stopTest(self, test):
         super().stopTest(test)
         # A test that ends without a word had nothing but subtests that were skipped.
         outcome, why = self._outcome or ("skipped", "all subtests were skipped")
-        self._end(test.id(), outcome, why, self._needs.of_test(test))
+        self._end(_id_of(test), outcome, why, self._needs.of_test(test))
         self._needs.whose = _class_key(type(test))
 
     def addSuccess(self, test):
@@ -132,7 +138,7 @@ class Result(unittest.TestResult):
         if isinstance(test, unittest.TestCase):
             self._add("skipped", reason)
         else:
-            self._end(test.id(), "skipped", reason, [])
+            self._end(_id_of(test), "skipped", reason, [])
 
     def _fail(self, test, err):
         why = _line_of(err[1])
@@ -140,7 +146,7 @@ class Result(unittest.TestResult):
             self._add("failed", why)
         else:
             # A fixture of a class or a module, in place of all tests that it is for.
-            self._end(test.id(), "failed", why, sorted(self._needs.of.get(self._needs.whose, ())))
+            self._end(_id_of(test), "failed", why, sorted(self._needs.of.get(self._needs.whose, ())))
 
     def _add(self, outcome, why):
         """Keeps the worst of what one test reports: subtests and cleanups may fail beside it."""
@@ -168,7 +174,7 @@ def run_module(name, report, skip=()):
     Returns what came of the whole: "ran", "skipped" (by the module itself, when it was imported), "failed", and why.
     """
     if os.path.isdir(GUEST_LIBRARY):
-        _find_tests(name)
+        _find_tests()
     from test import support
 
     # None is every resource; these are those of `python -m test`: nothing that asks for a network, a GUI or long times.
@@ -192,16 +198,24 @@ def run_module(name, report, skip=()):
     return {"outcome": "ran", "why": ""}
 
 
-def _find_tests(name):
-    """Makes the test package importable, and the tests that are in the package that `name` tests.
+class TestsInPackages:
+    """Finds packages of tests where the guest has the standard library's, beside those that are in the image."""
 
-    Some tests are about files of bytecode, which the guest does not write unless told to, and natively are.
+    @staticmethod
+    def find_spec(name, _path=None, _target=None):
+        if name not in _TESTS_IN_PACKAGES:
+            return None
+        return PathFinder.find_spec(name, [f"{GUEST_LIBRARY}/{name.partition('.')[0]}"])
+
+
+def _find_tests():
+    """Makes the tests importable in the guest.
+
+    Some are about files of bytecode, which the guest does not write unless told to, and natively are.
     """
-    sys.dont_write_bytecode = False
     sys.path += [GUEST_LIBRARY, f"{GUEST_LIBRARY}/lib-dynload"]
-    package = name.removeprefix("test_")
-    if package in _PACKAGES_WITH_TESTS:
-        importlib.import_module(package).__path__.append(f"{GUEST_LIBRARY}/{package}")
+    sys.meta_path.append(TestsInPackages)
+    sys.dont_write_bytecode = False
 
 
 def _probe_sockets():
@@ -223,7 +237,7 @@ def _without(suite, skip):
     for one in suite:
         if isinstance(one, unittest.TestSuite):
             kept.addTest(_without(one, skip))
-        elif one.id() not in skip:
+        elif _id_of(one) not in skip:
             kept.addTest(one)
     return kept
 
