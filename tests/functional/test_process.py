@@ -94,6 +94,17 @@ def test_fatal_signal_is_a_guest_crash_with_a_report_and_the_next_run_is_fine(sa
     assert sandbox.run("1").value == 1
 
 
+def test_attempt_at_what_the_kernel_lacks_is_counted_once_however_often_the_host_is_asked(sandbox):
+    code = """
+import ctypes
+libc = ctypes.CDLL(None)
+for number in (29, 101, 29):
+    libc.syscall(number, 0, 0, 0, 0)
+    print(number, flush=True)
+"""
+    assert sandbox.run(code).unsupported_syscalls == {"shmget": 2, "ptrace": 1}
+
+
 def test_overwriting_all_memory_harms_only_the_run(sandbox):
     code = """
 import ctypes
