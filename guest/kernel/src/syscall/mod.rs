@@ -11,6 +11,7 @@ pub mod signal;
 pub mod table;
 pub mod thread;
 pub mod time;
+pub mod trace;
 
 use hypercell_abi::frame::UnsupportedSyscall;
 
