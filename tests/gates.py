@@ -30,7 +30,7 @@ WITHOUT_MEANING = {
     **{(name, "denied_by_default"): _EVERY_RUN for name in ("Output", "RunDone", "Sleep", "file.artifact")},
     **{
         (name, "denied_by_rule"): "no rule speaks of it, only limits"
-        for name in ("Output", "RunDone", "Sleep", "file.artifact")
+        for name in ("Output", "RunDone", "Sleep", "Syscall", "file.artifact")
     },
     **{(name, "denied_by_rule"): _OF_EXCHANGES for name in ("HttpPart", "HttpRead", "HttpClose")},
     ("HttpClose", "at_limit"): "gives up what is limited",

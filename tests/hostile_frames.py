@@ -53,6 +53,9 @@ FRAMES = {
     "unknown kind": frame(0x0FFF),
     "a kind of the host": frame(0x0001),
     "a kind of the kernel": frame(ABORT, b"\xa2freasonaxfreportax"),
+    "a traced system call": frame(
+        0x0185, b"\xa6\x63tid\x01\x62nr\x02\x64args\x80\x66result\x00\x65began\x00\x64took\x00"
+    ),
     "wrong sequence number": frame(RUN_DONE, b"\xa1evalue\x01", seq=0xFFFFFFFF),
     "length beyond the body": frame(RUN_DONE, b"\xa1evalue\x01", length=1000),
     "length of four gigabytes": frame(RUN_DONE, b"\xa1evalue\x01", length=0xFFFFFFFF),

@@ -49,6 +49,7 @@ from ._sandbox import Sandbox
 from ._snapshot import Snapshot
 from ._stream import RunStream
 from ._tools import Tool
+from ._trace import Syscall
 from ._version import __version__
 
 __all__ = [
@@ -92,6 +93,7 @@ __all__ = [
     "SandboxUnavailableError",
     "Snapshot",
     "SnapshotError",
+    "Syscall",
     "TimeLimitError",
     "Tool",
     "ToolLimitError",

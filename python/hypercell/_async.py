@@ -33,6 +33,7 @@ from ._snapshot import Snapshot
 from ._stops import CALLER_LEFT, TIME_IS_OVER
 from ._stream import RunStream
 from ._tools import Tool, Tools, collect_tools
+from ._trace import OnSyscall, check_trace
 
 # `_loop` brings asyncio, which takes longer to import than all of this package; whoever awaits has it already.
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ class AsyncSandbox:
         image: The interpreter to run; this one, without packages, unless given.
         keep_state: Whether globals stay from run to run, until `reset()`.
         prepared, pool, pause_on: As for `Sandbox`.
-        on_audit, before_tool_call, before_http_request, before_file_open: As for `Sandbox`; called on a thread of the
-            sandbox.
+        on_audit, before_tool_call, before_http_request, before_file_open, trace_syscalls: As for `Sandbox`; called on a
+            thread of the sandbox.
         mounts, output_dir: As for `Sandbox`. Directories are opened by the first run or `async with`.
 
     Raises:
@@ -82,6 +83,7 @@ class AsyncSandbox:
         before_tool_call: BeforeToolCall | None = None,
         before_http_request: BeforeHttpRequest | None = None,
         before_file_open: BeforeFileOpen | None = None,
+        trace_syscalls: bool | OnSyscall = False,
         mounts: Mounts = (),
         output_dir: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -92,6 +94,7 @@ class AsyncSandbox:
             before_http_request=before_http_request,
             before_file_open=before_file_open,
         )
+        check_trace(trace_syscalls)
         collected = collect_tools(tools)
         limits = limits if limits is not None else Limits()
         make = functools.partial(
@@ -107,6 +110,7 @@ class AsyncSandbox:
             mounts=collect_mounts(mounts),
             output_dir=check_output_dir(output_dir),
             on_audit=on_audit,
+            trace_syscalls=trace_syscalls,
             before_tool_call=before_tool_call,
             before_http_request=before_http_request,
             before_file_open=before_file_open,
@@ -129,6 +133,7 @@ class AsyncSandbox:
         before_tool_call: BeforeToolCall | None = None,
         before_http_request: BeforeHttpRequest | None = None,
         before_file_open: BeforeFileOpen | None = None,
+        trace_syscalls: bool | OnSyscall = False,
         mounts: Mounts = (),
         output_dir: str | os.PathLike[str] | None = None,
     ) -> AsyncSandbox:
@@ -148,6 +153,7 @@ class AsyncSandbox:
             before_tool_call: Called with a `ToolRequest` before each tool call.
             before_http_request: Called with an `HttpRequest` before each request of HTTP is sent.
             before_file_open: Called with a `FileRequest` before each file of a mount is opened.
+            trace_syscalls: True prints each system call of the guest; a function is called with a `Syscall` for each.
             mounts: Directories of the host that submitted code may use.
             output_dir: Directory that gets the files of `/output`.
 
@@ -163,6 +169,7 @@ class AsyncSandbox:
             before_http_request=before_http_request,
             before_file_open=before_file_open,
         )
+        check_trace(trace_syscalls)
         collected = collect_tools(tools)
         limits = limits if limits is not None else snapshot.limits
         make = functools.partial(
@@ -178,6 +185,7 @@ class AsyncSandbox:
             mounts=collect_mounts(mounts),
             output_dir=check_output_dir(output_dir),
             on_audit=on_audit,
+            trace_syscalls=trace_syscalls,
             before_tool_call=before_tool_call,
             before_http_request=before_http_request,
             before_file_open=before_file_open,

@@ -83,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("file", nargs="?", metavar="FILE", help="the program; - reads standard input")
     source.add_argument("-c", dest="code", metavar="CODE", help="the program itself")
     run.add_argument("--json", action="store_true", help="print everything about the run as one JSON object")
+    run.add_argument(
+        "--strace", action="store_true", help="print each system call of the program to standard error"
+    )
     _add_grants(run)
     run.add_argument("--output-dir", type=Path, metavar="DIR", help="put the files of /output there")
     run.set_defaults(command=_run)
@@ -198,6 +201,7 @@ def _run(options: argparse.Namespace) -> int:
             limits=_limits(options),
             mounts=mounts,
             output_dir=options.output_dir,
+            trace_syscalls=options.strace,
         ) as box:
             result = box.run(code, filename=name)
     except HypercellError as error:

@@ -178,7 +178,8 @@ class GuestCrashError(HypercellError):
     """The submitted code killed its interpreter (a fatal signal) or its VM.
 
     Attributes:
-        report: Signal, address and registers, for a bug report.
+        report: Signal, address, registers, stack and mappings, for a bug report. It is what the
+            guest says: quote it before you print it.
         result: Output and usage until the crash; standard error ends with the Python stack where there was one.
     """
 

@@ -20,6 +20,7 @@ from ._audit import AuditKind, AuditLog, OnAudit
 from ._errors import DeniedError, PolicyError
 from ._image import native
 from ._tools import Tool
+from ._trace import OnSyscall, check_trace, trace_of
 
 if TYPE_CHECKING:
     from ._calls import ToolCall
@@ -113,6 +114,7 @@ class Hooks:
         before_tool_call: BeforeToolCall | None,
         before_http_request: BeforeHttpRequest | None,
         before_file_open: BeforeFileOpen | None,
+        trace_syscalls: bool | OnSyscall = False,
     ) -> None:
         """Takes the functions.
 
@@ -125,8 +127,11 @@ class Hooks:
             before_http_request=before_http_request,
             before_file_open=before_file_open,
         )
+        check_trace(trace_syscalls)
         #: What hears of the events of the native module, or None.
         self.log = AuditLog(on_audit) if on_audit is not None else None
+        #: What hears of system calls, or None.
+        self.trace = trace_of(trace_syscalls)
         self._before_tool_call = before_tool_call
         self._before_http_request = before_http_request
         self._before_file_open = before_file_open

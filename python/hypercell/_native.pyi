@@ -149,6 +149,25 @@ class Image:
     def notices(self) -> list[str]:
         """What the caller should hear about this opening, such as a damaged entry that was built again."""
 
+class _Trace(Protocol):
+    """What hears of system calls. All but `run` is what the guest says."""
+
+    def call(
+        self,
+        run: int,
+        thread: int,
+        number: int,
+        name: str,
+        arguments: tuple[int | bytes, ...],
+        result: int | None,
+        time_ns: int,
+        took_ns: int,
+    ) -> None:
+        """One call, with texts in place of the registers that point to them."""
+
+    def limit_reached(self, maximum: int) -> None:
+        """The run made as many calls as are told of."""
+
 class _Drive(Protocol):
     """What the caller does in the middle of a run. What a method raises ends the run and is raised by `start`."""
 
@@ -370,6 +389,7 @@ class Sandbox:
         mounts: list[tuple[str, str, bool, int | None]],
         output_dir: str | None = None,
         audit: Callable[[float, dict[str, Any]], object] | None = None,
+        trace: _Trace | None = None,
     ) -> Sandbox:
         """Makes a sandbox; its first VM is started by the first run.
 
@@ -406,6 +426,8 @@ class Sandbox:
             output_dir: Directory for files of /output.
             audit: Called with seconds since 1970 and the fields of an event for each decision, on whichever thread
                 makes it; what it raises is reported, not raised.
+            trace: Hears of each system call of the guest, on the thread that runs it, which waits meanwhile; what it
+                raises is reported, not raised.
 
         Raises:
             PolicyError: A limit, a domain, a tool, a mount or the directory for output cannot be, or does not go with

@@ -155,12 +155,13 @@ class _RawSandbox(Sandbox):
         before_tool_call: Any = None,
         before_http_request: Any = None,
         before_file_open: Any = None,
+        trace_syscalls: Any = False,
         mounts: Any = (),
         output_dir: Any = None,
     ) -> None:
         limits = limits if limits is not None else Limits()
         grants = granted(domains, mounts, output_dir)
-        hooks = Hooks(on_audit, before_tool_call, before_http_request, before_file_open)
+        hooks = Hooks(on_audit, before_tool_call, before_http_request, before_file_open, trace_syscalls)
         base: Any = _Base(make(limits))
         self._set_up(base, collect_tools(tools), grants, hooks, limits, False, 0, None, ())
 

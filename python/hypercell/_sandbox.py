@@ -53,6 +53,7 @@ from ._result import PendingCall, RunResult, result_of
 from ._snapshot import Snapshot
 from ._stops import CALLER_LEFT, CANCELLED, CLOSED, EXITING, TIME_IS_OVER, error_of
 from ._tools import ArgumentError, Tool, Tools, collect_tools
+from ._trace import OnSyscall
 from ._worker import Home, Job, Worker
 
 # The native side stops a guest at its deadline; a little later this side takes over.
@@ -100,6 +101,8 @@ class Sandbox:
         before_file_open: Called with a `FileRequest` before each file of `mounts` is opened, in the same way. It may
             return one with another path, which `mounts` must allow too. Files of the guest itself, as in `/tmp` and
             `/output`, and what is no opening (names, sizes, renaming, removing) are not asked about.
+        trace_syscalls: True prints each system call of the guest to standard error, as strace does; a function gets a
+            `Syscall` for each instead, on a thread of the sandbox. Slow: docs/diagnostics.md.
         mounts: Directories of the host that submitted code may use: a path, which is the same in the guest, a pair of
             host and guest path, or a `Mount`. Read-only unless that says otherwise.
         output_dir: Directory that gets the files of `/output`, in place of those of the same names; without it they are
@@ -126,11 +129,12 @@ class Sandbox:
         before_tool_call: BeforeToolCall | None = None,
         before_http_request: BeforeHttpRequest | None = None,
         before_file_open: BeforeFileOpen | None = None,
+        trace_syscalls: bool | OnSyscall = False,
         mounts: Mounts = (),
         output_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         check_options(limits, image, keep_state, prepared, pool)
-        hooks = Hooks(on_audit, before_tool_call, before_http_request, before_file_open)
+        hooks = Hooks(on_audit, before_tool_call, before_http_request, before_file_open, trace_syscalls)
         limits = limits if limits is not None else Limits()
         needed = limits.memory_bytes
         if pool is not None:
@@ -172,6 +176,7 @@ class Sandbox:
         before_tool_call: BeforeToolCall | None = None,
         before_http_request: BeforeHttpRequest | None = None,
         before_file_open: BeforeFileOpen | None = None,
+        trace_syscalls: bool | OnSyscall = False,
         mounts: Mounts = (),
         output_dir: str | os.PathLike[str] | None = None,
     ) -> Sandbox:
@@ -194,6 +199,7 @@ class Sandbox:
             before_tool_call: As for `Sandbox`.
             before_http_request: As for `Sandbox`.
             before_file_open: As for `Sandbox`.
+            trace_syscalls: As for `Sandbox`.
             mounts: As for `Sandbox`. In the middle of a run, at the same places. Files that were open are not any more.
             output_dir: As for `Sandbox`.
 
@@ -206,7 +212,7 @@ class Sandbox:
         if keep_state is None:
             keep_state = pending is not None and snapshot.keep_state
         check_options(limits, None, keep_state, prepared, pool)
-        hooks = Hooks(on_audit, before_tool_call, before_http_request, before_file_open)
+        hooks = Hooks(on_audit, before_tool_call, before_http_request, before_file_open, trace_syscalls)
         box = cls.__new__(cls)
         given = collect_tools(tools)
         if pause_on is None:
@@ -250,6 +256,7 @@ class Sandbox:
             ],
             "keep_state": keep_state,
             "audit": hooks.log,
+            "trace": hooks.trace,
             **grants,
             **{name: getattr(limits, name) for name in limits.__dataclass_fields__},
         }

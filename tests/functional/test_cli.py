@@ -52,6 +52,14 @@ def test_run_passes_the_exit_status_on(cli):
     assert cli("run", "-c", "import sys; sys.exit()").returncode == 0
 
 
+def test_run_with_strace_prints_system_calls_to_standard_error_only(cli):
+    done = cli("run", "--strace", "-c", "import os\nprint(os.path.exists('/tmp/missing'))")
+    assert (done.stdout, done.returncode) == ("False\n", 0)
+    (line,) = [line for line in done.stderr.splitlines() if '"/tmp/missing"' in line]
+    assert line.startswith("[1] newfstatat(")
+    assert " = -1 ENOENT <" in line
+
+
 def test_run_of_a_missing_file_is_a_short_error(cli, tmp_path):
     done = cli("run", str(tmp_path / "none.py"))
     assert done.returncode == 2

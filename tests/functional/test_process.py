@@ -1,5 +1,6 @@
 """What a program can do to its own process: leave, crash, or ask for more processes and for sockets."""
 
+import re
 import time
 
 import pytest
@@ -92,6 +93,59 @@ def test_fatal_signal_is_a_guest_crash_with_a_report_and_the_next_run_is_fine(sa
     assert caught.value.report
     assert caught.value.result.stdout == "before\n"
     assert sandbox.run("1").value == 1
+
+
+def test_attempt_at_what_the_kernel_lacks_is_counted_once_however_often_the_host_is_asked(sandbox):
+    code = """
+import ctypes
+libc = ctypes.CDLL(None)
+for number in (29, 101, 29):
+    libc.syscall(number, 0, 0, 0, 0)
+    print(number, flush=True)
+"""
+    assert sandbox.run(code).unsupported_syscalls == {"shmget": 2, "ptrace": 1}
+
+
+def test_report_of_a_fault_has_its_registers_where_they_point_and_the_mappings(sandbox):
+    code = """
+import ctypes, threading
+def fault():
+    ctypes.memset(0x1234_5670, 0, 1)
+thread = threading.Thread(target=fault)
+thread.start()
+thread.join()
+"""
+    with pytest.raises(hypercell.GuestCrashError) as caught:
+        sandbox.run(code)
+    lines = caught.value.report.splitlines()
+    first = re.fullmatch(r"SIGSEGV \(11\): write to address 0x12345670 at (0x\w+), vector 14", lines[0])
+    assert first is not None
+    assert lines[1] == "thread 2 of 2"
+    registers = dict(re.findall(r"(\w+) +(0x\w{16})", "\n".join(lines[2:7])))
+    assert set(registers) >= {"rip", "rsp", "rax", "rdi", *(f"r{number}" for number in range(8, 16))}
+    # Those of the fault, not those of the handler that raised the signal again.
+    assert int(registers["rip"], 16) == int(first[1], 16)
+    assert lines[7] == "address in no mapping"
+    assert re.fullmatch(r"rip in \w+-\w+ r-xp libc\.so\.6\+0x\w+", lines[8])
+    assert re.fullmatch(r"rsp in \w+-\w+ rw-p", lines[9])
+    assert lines[10] == "stack:"
+    mappings = lines[lines.index("mappings:") + 1 :]
+    assert [line for line in mappings if line.endswith("[stack]")] != []
+    assert [line for line in mappings if not re.fullmatch(r"  \w+-\w+ [r-][w-][x-]p( \S+)?", line)] == []
+    # The stack of Python is where the interpreter prints it.
+    assert 'File "<code>", line 4 in fault' in caught.value.result.stderr
+
+
+def test_report_of_a_program_with_many_mappings_is_bounded(sandbox):
+    code = """
+import ctypes, mmap
+kept = [mmap.mmap(-1, 8192, prot=mmap.PROT_READ if n % 2 else mmap.PROT_READ | mmap.PROT_WRITE) for n in range(4000)]
+ctypes.string_at(0)
+"""
+    with pytest.raises(hypercell.GuestCrashError) as caught:
+        sandbox.run(code)
+    assert len(caught.value.report) < 50_000
+    assert re.fullmatch(r"  and \d+ more", caught.value.report.splitlines()[-1])
 
 
 def test_overwriting_all_memory_harms_only_the_run(sandbox):

@@ -32,7 +32,7 @@ attack = settings(
 ENTER_BYTES, FRAME_BYTES, FILE_REPLY = 64, 16, 0x90
 OUTPUT, TOOL_CALL, RUN_DONE, TOOL_WAIT = 0x102, 0x103, 0x104, 0x106
 HTTP_SEND, HTTP_PART, HTTP_READ, HTTP_CLOSE = range(0x120, 0x124)
-SLEEP, ABORT, EXITED, FILE = 0x181, 0x182, 0x184, 0x190
+SLEEP, ABORT, EXITED, SYSCALL, FILE = 0x181, 0x182, 0x184, 0x185, 0x190
 TOOLS = ("add", "nothing")
 SECRET = "host-secret-51c0de"
 LIMITS = hypercell.Limits(
@@ -115,6 +115,14 @@ BODIES: dict[int, st.SearchStrategy[Any]] = {
     HTTP_READ: maps(id=numbers, max=numbers, timeout=times),
     HTTP_CLOSE: maps(id=numbers),
     SLEEP: maps(ns=st.integers(0, 1000)),
+    SYSCALL: maps(
+        tid=numbers,
+        nr=numbers,
+        args=st.lists(numbers | st.binary(max_size=256), max_size=6),
+        result=st.none() | st.integers(-(2**63), 2**63 - 1),
+        began=numbers,
+        took=numbers,
+    ),
     FILE: files,
     ABORT: maps(reason=st.text(max_size=9) | st.just("out of memory"), report=st.text(max_size=9)),
     EXITED: maps(status=st.integers(0, 255), signal=st.integers(0, 64), report=st.text(max_size=9)),
@@ -171,6 +179,7 @@ class Host:
         self.called: list[str] = []
         self.said: list[bytes] = []
         self.events: list[hypercell.AuditEvent] = []
+        self.traced: list[str] = []
         self.box = self.guest.sandbox(
             tools={
                 "add": lambda **_: self.called.append("add"),
@@ -183,6 +192,7 @@ class Host:
             domains=["https://example.invalid/prefix"],
             limits=LIMITS,
             on_audit=self.events.append,
+            trace_syscalls=lambda call: self.traced.append(str(call)),
         )
 
     def _play(self, turn: bytes) -> bytes:
@@ -191,7 +201,7 @@ class Host:
 
     def reset(self, script: list[Any]) -> None:
         self.script = Script(script)
-        for seen in (self.called, self.said, self.events):
+        for seen in (self.called, self.said, self.events, self.traced):
             seen.clear()
         # The mount is this directory, opened once: it is emptied, not replaced.
         for path in sorted(self.mount.rglob("*"), reverse=True):
@@ -227,6 +237,7 @@ def test_guest_that_says_anything_gets_nothing_that_is_not_given(host: Host, scr
         sum(path.stat().st_size for path in host.mount.rglob("*") if path.is_file() and not path.is_symlink())
         <= 4005
     )
+    assert all(line.isascii() and line.isprintable() for line in host.traced)
     assert (host.events[0].event, host.events[-1].event) == ("run_started", "run_ended")
     if result is not None:
         assert len(result.stdout) + len(result.stderr) <= LIMITS.output_bytes

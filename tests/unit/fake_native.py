@@ -59,8 +59,9 @@ class Pool:
 class Sandbox:
     ids = itertools.count(1)
 
-    def __init__(self, _image, *, pool, tools, keep_state, wall_time_s, audit, **ceilings):
-        self.options = {"pool": pool, "tools": tools, "keep_state": keep_state, "audit": audit, **ceilings}
+    def __init__(self, _image, *, pool, tools, keep_state, wall_time_s, audit, trace, **ceilings):
+        self.options = {"pool": pool, "tools": tools, "keep_state": keep_state, **ceilings}
+        self.options |= {"audit": audit, "trace": trace}
         self.wall_time_s = wall_time_s
         self.inside = threading.Lock()
         self.stop = threading.Event()

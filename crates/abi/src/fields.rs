@@ -104,6 +104,16 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
+    /// Reads null as `None`, an integer of 64 bits with sign otherwise.
+    pub(crate) fn int_or_null(&mut self, field: &'static str) -> Result<Option<i64>, WireError> {
+        if self.take_null()? { Ok(None) } else { self.int(field).map(Some) }
+    }
+
+    /// Whether a byte string comes next.
+    pub(crate) fn is_bytes_next(&self) -> bool {
+        read_head(self.body, self.offset).is_ok_and(|(head, _)| head.major == Major::Bytes)
+    }
+
     pub(crate) fn bool(&mut self) -> Result<bool, WireError> {
         let (head, next) = read_head(self.body, self.offset)?;
         let value = match (head.major, head.arg_bytes, head.arg) {
@@ -117,12 +127,17 @@ impl<'a> Reader<'a> {
 
     /// Reads null as `None`, an unsigned integer otherwise.
     pub(crate) fn uint_or_null(&mut self) -> Result<Option<u64>, WireError> {
+        if self.take_null()? { Ok(None) } else { self.uint().map(Some) }
+    }
+
+    /// Reads null if it comes next, and returns whether it did.
+    fn take_null(&mut self) -> Result<bool, WireError> {
         let (head, next) = read_head(self.body, self.offset)?;
-        if (head.major, head.arg_bytes, head.arg) == (Major::Simple, 0, SIMPLE_NULL) {
+        let is_null = (head.major, head.arg_bytes, head.arg) == (Major::Simple, 0, SIMPLE_NULL);
+        if is_null {
             self.offset = next;
-            return Ok(None);
         }
-        self.uint().map(Some)
+        Ok(is_null)
     }
 
     pub(crate) fn value(&mut self) -> Result<RawValue<'a>, WireError> {
@@ -262,6 +277,13 @@ impl Writer {
     pub(crate) fn uint_or_null(&mut self, value: Option<u64>) {
         match value {
             Some(value) => self.uint(value),
+            None => write_head(&mut self.out, Major::Simple, SIMPLE_NULL),
+        }
+    }
+
+    pub(crate) fn int_or_null(&mut self, value: Option<i64>) {
+        match value {
+            Some(value) => self.int(value),
             None => write_head(&mut self.out, Major::Simple, SIMPLE_NULL),
         }
     }

@@ -28,6 +28,8 @@ pub const ENTROPY_BYTES: usize = 32;
 pub const ENTER_FRESH_START: u32 = 1;
 /// Enter flag: the sandbox has mounts, which the kernel asks for when it first needs them.
 pub const ENTER_HAS_MOUNTS: u32 = 2;
+/// Enter flag: the kernel reports each system call, until a turn comes without this flag.
+pub const ENTER_TRACES_SYSCALLS: u32 = 4;
 
 /// Who sends a frame to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +157,8 @@ frame_kinds! {
     Checkpointed = 0x0183, KernelToHost;
     /// The program is gone; the VM is dead until restored.
     Exited = 0x0184, KernelToHost;
+    /// A system call that was traced.
+    Syscall = 0x0185, KernelToHost;
     /// The program uses a file of the host, or leaves one for it.
     FileRequest = 0x0190, KernelToHost;
 }
@@ -250,6 +254,8 @@ pub struct EnterHeader {
     pub is_fresh_start: bool,
     /// The sandbox has mounts.
     pub has_mounts: bool,
+    /// System calls are to be reported, until a turn says otherwise.
+    pub traces_syscalls: bool,
 }
 
 impl core::fmt::Debug for EnterHeader {
@@ -262,6 +268,7 @@ impl core::fmt::Debug for EnterHeader {
             .field("tsc_khz", &self.tsc_khz)
             .field("is_fresh_start", &self.is_fresh_start)
             .field("has_mounts", &self.has_mounts)
+            .field("traces_syscalls", &self.traces_syscalls)
             .finish_non_exhaustive()
     }
 }
@@ -282,7 +289,8 @@ impl EnterHeader {
         fields.put(self.tsc_khz.to_le_bytes());
         let fresh_start = if self.is_fresh_start { ENTER_FRESH_START } else { 0 };
         let has_mounts = if self.has_mounts { ENTER_HAS_MOUNTS } else { 0 };
-        fields.put((fresh_start | has_mounts).to_le_bytes());
+        let traces = if self.traces_syscalls { ENTER_TRACES_SYSCALLS } else { 0 };
+        fields.put((fresh_start | has_mounts | traces).to_le_bytes());
         out
     }
 
@@ -304,12 +312,22 @@ impl EnterHeader {
         let entropy = fields.take();
         let tsc_khz = fields.u32();
         let flags = fields.u32();
-        if flags & !(ENTER_FRESH_START | ENTER_HAS_MOUNTS) != 0 {
+        if flags & !(ENTER_FRESH_START | ENTER_HAS_MOUNTS | ENTER_TRACES_SYSCALLS) != 0 {
             return Err(WireError::UnknownFlags { flags });
         }
         let is_fresh_start = flags & ENTER_FRESH_START != 0;
         let has_mounts = flags & ENTER_HAS_MOUNTS != 0;
-        Ok(Self { frame_len, memory_limit_pages, realtime_ns, entropy, tsc_khz, is_fresh_start, has_mounts })
+        let traces_syscalls = flags & ENTER_TRACES_SYSCALLS != 0;
+        Ok(Self {
+            frame_len,
+            memory_limit_pages,
+            realtime_ns,
+            entropy,
+            tsc_khz,
+            is_fresh_start,
+            has_mounts,
+            traces_syscalls,
+        })
     }
 
     /// Splits one whole turn into header and frame.

@@ -69,6 +69,13 @@ pub const MAX_LIST_ENTRIES: usize = 1024;
 /// Different system calls that one ExitHeader can name as unsupported.
 pub const MAX_UNSUPPORTED_SYSCALLS: usize = 12;
 
+/// Arguments of a system call in one Syscall.
+pub const MAX_SYSCALL_ARGUMENTS: usize = 6;
+
+/// Bytes of a text that an argument of a system call points to: enough to recognise a path by, and little to carry for
+/// each call.
+pub const MAX_SYSCALL_TEXT_BYTES: usize = 256;
+
 /// Bytes of a file in one FileRequest or FileReply. A C library gives larger buffers back to the system at once and asks
 /// for them again, which costs three times what copying them does.
 pub const MAX_FILE_CHUNK_BYTES: usize = 96 * 1024;

@@ -15,12 +15,14 @@ mod files;
 mod guest;
 mod host;
 mod http;
+mod syscall;
 
 pub use calls::ToolWait;
 pub use files::{FileEntry, FilePath, FileReply, FileRequest, FileStat, OpenFlags};
 pub use guest::{Exited, GuestFrame, OutputStream, RunDone, RunError, ToolCall};
 pub use host::{HostFrame, KernelRequest, RunRequest, ToolError, ToolReply};
 pub use http::{HttpBody, HttpError, HttpHead, HttpHeader, HttpPart, HttpRead, HttpSend};
+pub use syscall::{Syscall, SyscallArg};
 
 /// Limit of every text that has none of its own.
 const TEXT: usize = MAX_MESSAGE_TEXT_BYTES;

@@ -41,6 +41,8 @@ tripwires! {
     limits::MAX_MESSAGE_TEXT_BYTES = 65_536;
     limits::MAX_LIST_ENTRIES = 1024;
     limits::MAX_UNSUPPORTED_SYSCALLS = 12;
+    limits::MAX_SYSCALL_ARGUMENTS = 6;
+    limits::MAX_SYSCALL_TEXT_BYTES = 256;
     limits::MAX_FILE_CHUNK_BYTES = 98_304;
     limits::MAX_FILE_PATH_BYTES = 4095;
     limits::MAX_FILE_NAME_BYTES = 255;
@@ -61,6 +63,7 @@ tripwires! {
     frame::ENTROPY_BYTES = 32;
     frame::ENTER_FRESH_START = 1;
     frame::ENTER_HAS_MOUNTS = 2;
+    frame::ENTER_TRACES_SYSCALLS = 4;
 
     value::TAG_BIGNUM = 2;
     value::TAG_NEGATIVE_BIGNUM = 3;
@@ -125,6 +128,7 @@ kind_tripwires! {
     Abort = 0x0182;
     Checkpointed = 0x0183;
     Exited = 0x0184;
+    Syscall = 0x0185;
     FileRequest = 0x0190;
 }
 
@@ -139,6 +143,6 @@ const _: () = assert!(
 );
 
 const _: () = assert!(
-    frame::FrameKind::ALL.len() == 31,
+    frame::FrameKind::ALL.len() == 32,
     "a frame kind was added or removed: this changes the wire, see \"Version\" in docs/abi.md"
 );

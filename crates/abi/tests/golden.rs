@@ -100,6 +100,19 @@ fn goldens() -> Vec<Golden> {
         ("tool_wait_without_timeout", FrameKind::ToolWait, "a2 65 63616c6c73 80 66 63616e63656c 80"),
         ("tool_replies_of_nothing", FrameKind::ToolReplies, "a1 67 7265706c696573 81 a1 62 6964 01"),
         ("tool_reply_without_outcome", FrameKind::ToolReply, "a1 62 6964 01"),
+        (
+            "syscall_argument_is_a_text",
+            FrameKind::Syscall,
+            "a6 63 746964 01 626e72 02 64 61726773 81 61 61 66 726573756c74 f6 65 626567616e 00 64 746f6f6b 00",
+        ),
+        ("syscall_claims_2_64_arguments", FrameKind::Syscall, "a6 64 61726773 9b ffffffffffffffff"),
+        ("syscall_of_seven_arguments", FrameKind::Syscall, "a6 64 61726773 87 00 00 00 00 00 00 00"),
+        ("syscall_text_claims_257_bytes", FrameKind::Syscall, "a6 64 61726773 81 59 0101"),
+        (
+            "syscall_without_result_key",
+            FrameKind::Syscall,
+            "a5 63 746964 01 626e72 02 64 61726773 80 65 626567616e 00 64 746f6f6b 00",
+        ),
         ("file_without_op", FrameKind::FileRequest, "a1 66 68616e646c65 01"),
         ("file_unknown_op", FrameKind::FileRequest, "a1 62 6f70 65 6d6b6e6f64"),
         ("file_close_without_handle", FrameKind::FileRequest, "a1 62 6f70 65 636c6f7365"),
@@ -124,7 +137,7 @@ fn goldens() -> Vec<Golden> {
     }
 
     let enter = common::enter_turn();
-    add(Form::Enter, false, "turn_enter_unknown_flag", patched(&enter, 60, &[7]));
+    add(Form::Enter, false, "turn_enter_unknown_flag", patched(&enter, 60, &[15]));
     add(Form::Enter, false, "turn_enter_reserved_set", patched(&enter, 6, &[1]));
     let exit = common::exit_turn();
     add(Form::Exit, false, "turn_exit_13_unsupported", patched(&exit, 6, &[13]));

@@ -47,7 +47,7 @@ fn each_wrong_field_of_an_enter_header_has_its_own_error() {
     assert_eq!(text(&exit_turn()), "magic 0x58454348 is not 0x4e454348");
     assert_eq!(text(&patched(&turn, 6, &[5])), "reserved header field at byte 6 is 5, not 0");
     assert_eq!(text(&patched(&turn, 8, &[0, 0, 0, 2])), "frame of 33554432 bytes exceeds 16842752");
-    assert_eq!(text(&patched(&turn, 60, &[4])), "header flags 0x4 have no meaning");
+    assert_eq!(text(&patched(&turn, 60, &[8])), "header flags 0x8 have no meaning");
     assert_eq!(text(&turn[..turn.len() - 1]), "frame has 16 bytes where its header announces 17");
 }
 
@@ -85,6 +85,6 @@ fn entropy_is_not_shown() {
     assert_eq!(
         shown,
         "EnterHeader { frame_len: 17, memory_limit_pages: 65536, realtime_ns: 1700000000000000001, \
-         tsc_khz: 2400000, is_fresh_start: true, has_mounts: true, .. }"
+         tsc_khz: 2400000, is_fresh_start: true, has_mounts: true, traces_syscalls: true, .. }"
     );
 }

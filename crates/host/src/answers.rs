@@ -42,6 +42,8 @@ pub(crate) struct Run {
     pub(crate) tools: ToolGate,
     pub(crate) http: HttpGate,
     pub(crate) files: FileBudgets,
+    /// System calls that were told of.
+    pub(crate) traced: u64,
     /// The call that is answered before the guest goes on.
     pub(crate) pending: Option<PendingCall>,
     /// Calls beside each other that have no reply yet.
@@ -153,6 +155,8 @@ impl<'a> Answers<'a> {
             http: &mut self.run.http,
             mounts: self.mounts,
             files: &mut self.run.files,
+            trace: &self.options.trace,
+            traced: &mut self.run.traced,
             output: self.control,
             max_result_bytes: self.options.limits.result_bytes,
             max_value_depth: self.options.limits.value_depth,
@@ -173,6 +177,10 @@ impl<'a> Answers<'a> {
             Next::AcknowledgeOutput => Outgoing::Program(HostFrame::OutputAck),
             Next::Sleep(time) => {
                 self.control.sleep(time)?;
+                Outgoing::Kernel(KernelRequest::Resume)
+            }
+            Next::Traced { may_follow } => {
+                self.link.channel.trace_syscalls(may_follow);
                 Outgoing::Kernel(KernelRequest::Resume)
             }
             Next::AnswerFile(answer) => {

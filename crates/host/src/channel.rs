@@ -48,12 +48,20 @@ pub(crate) struct Channel {
     is_fresh_start: bool,
     has_mounts: bool,
     knows_mounts: bool,
+    traces_syscalls: bool,
 }
 
 impl Channel {
     /// Starts a conversation with a guest that was just booted or restored.
     pub(crate) fn new() -> Self {
-        Self { seq: 0, memory_limit_pages: 0, is_fresh_start: true, has_mounts: false, knows_mounts: false }
+        Self {
+            seq: 0,
+            memory_limit_pages: 0,
+            is_fresh_start: true,
+            has_mounts: false,
+            knows_mounts: false,
+            traces_syscalls: false,
+        }
     }
 
     /// Sets the memory limit that the next turn carries.
@@ -66,9 +74,14 @@ impl Channel {
         self.has_mounts = !std::mem::replace(&mut self.knows_mounts, true);
     }
 
+    /// Has the turns from now on ask the kernel to tell of system calls, or not to.
+    pub(crate) fn trace_syscalls(&mut self, traces_syscalls: bool) {
+        self.traces_syscalls = traces_syscalls;
+    }
+
     /// Makes the turn for a frame.
     ///
-    /// Each request has a new number. The answer to Output, Sleep and FileRequest repeats the number of the request that the guest is
+    /// Each request has a new number. The answer to Output, Sleep, FileRequest and Syscall repeats the number of the request that the guest is
     /// still working on: the kernel sends those too, and the program does not learn of it.
     ///
     /// # Errors
@@ -110,6 +123,7 @@ impl Channel {
             tsc_khz,
             is_fresh_start: std::mem::take(&mut self.is_fresh_start),
             has_mounts: std::mem::take(&mut self.has_mounts),
+            traces_syscalls: self.traces_syscalls,
         };
         self.seq = seq;
         Ok([&header.encode()[..], &bytes].concat())

@@ -16,7 +16,6 @@ use hypercell_abi::message::OutputStream;
 use hypercell_abi::{ExitHeader, RawValue};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use syscalls::Sysno;
 
 use crate::artifacts::Artifacts;
 use crate::engine::Interrupt;
@@ -26,6 +25,7 @@ use crate::limits::{Limits, PAGE_BYTES};
 use crate::lock;
 use crate::output::OutputCapture;
 use crate::run::{FileUsage, Report, Usage};
+use crate::trace::name_of;
 use crate::watchdog::{Alarm, Ring, Watchdog};
 
 /// After how long an interrupt is repeated that may have come too early for a starting turn.
@@ -543,13 +543,13 @@ impl Record {
             stderr: self.output.text(OutputStream::Stderr),
             files: self.artifacts.files(),
             usage: self.usage(),
-            unsupported_syscalls: self.unsupported.iter().map(|(&nr, &count)| (name_of(nr), count)).collect(),
+            unsupported_syscalls: self
+                .unsupported
+                .iter()
+                .map(|(&nr, &count)| (name_of(nr.into()), count))
+                .collect(),
         }
     }
-}
-
-fn name_of(nr: u16) -> String {
-    Sysno::new(nr.into()).map_or_else(|| format!("syscall_{nr}"), |known| known.name().to_owned())
 }
 
 fn millis_up(time: Duration) -> u64 {

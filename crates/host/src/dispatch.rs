@@ -17,8 +17,8 @@
 
 use std::time::Duration;
 
-use hypercell_abi::GuestFrame;
-use hypercell_abi::message::{Exited, FileRequest, RunDone, ToolCall, ToolWait};
+use hypercell_abi::message::{Exited, FileRequest, RunDone, Syscall, ToolCall, ToolWait};
+use hypercell_abi::{FrameKind, GuestFrame};
 
 use crate::audit::{AuditEvent, AuditLog, ContentDigest};
 use crate::control::{Control, Crossing};
@@ -28,6 +28,7 @@ use crate::gate::{
 };
 use crate::in_flight::{InFlight, Outcome};
 use crate::run::{self, CodeError, OwnedValue, ToolCaller};
+use crate::trace::SyscallTrace;
 
 /// What a run may do, and what it has done so far.
 pub(crate) struct Gates<'a> {
@@ -40,6 +41,9 @@ pub(crate) struct Gates<'a> {
     pub(crate) http: &'a mut HttpGate,
     pub(crate) mounts: &'a mut MountGate,
     pub(crate) files: &'a mut FileBudgets,
+    pub(crate) trace: &'a SyscallTrace,
+    /// System calls of the run that were told of.
+    pub(crate) traced: &'a mut u64,
     pub(crate) output: &'a Control,
     pub(crate) max_result_bytes: u64,
     pub(crate) max_value_depth: u64,
@@ -56,6 +60,11 @@ pub(crate) enum Next {
     AcknowledgeOutput,
     /// Wait, then let the guest go on.
     Sleep(Duration),
+    /// Let the guest go on, whose system call was told of.
+    Traced {
+        /// Whether the next one is to be told of, too.
+        may_follow: bool,
+    },
     /// Tell the guest's kernel what came of a file.
     AnswerFile(FileAnswer),
     /// Tell the guest why its call was denied.
@@ -121,6 +130,7 @@ pub(crate) fn dispatch(frame: GuestFrame<'_>, gates: &mut Gates<'_>) -> Result<N
         GuestFrame::HttpClose { id } => Ok(Next::Http { id, next: gates.http.close(id) }),
         GuestFrame::RunDone(done) => finish(done, gates),
         GuestFrame::Sleep { ns } => Ok(Next::Sleep(Duration::from_nanos(ns))),
+        GuestFrame::Syscall(call) => trace(&call, gates),
         GuestFrame::File(FileRequest::Artifact { path, offset, data }) => {
             take_artifact(path, offset, data, gates)
         }
@@ -140,6 +150,17 @@ pub(crate) fn dispatch(frame: GuestFrame<'_>, gates: &mut Gates<'_>) -> Result<N
             Err(ProtocolError::UnexpectedFrame { kind: frame.kind(), due: "a frame of a run" }.into())
         }
     }
+}
+
+/// Tells of a system call, if the sandbox was made to: a guest that was not asked gets no say in what is shown.
+fn trace(call: &Syscall<'_>, gates: &mut Gates<'_>) -> Result<Next, Error> {
+    if !gates.trace.wants_more(*gates.traced) {
+        let due = "a frame of a run whose system calls are not traced";
+        return Err(ProtocolError::UnexpectedFrame { kind: FrameKind::Syscall, due }.into());
+    }
+    *gates.traced = gates.traced.saturating_add(1);
+    gates.trace.record(gates.run, *gates.traced, call);
+    Ok(Next::Traced { may_follow: gates.trace.wants_more(*gates.traced) })
 }
 
 fn take_artifact(path: &[u8], offset: u64, data: &[u8], gates: &Gates<'_>) -> Result<Next, Error> {

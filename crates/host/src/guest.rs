@@ -114,6 +114,7 @@ impl<E: Engine> Guest<E> {
 
     /// Sends a frame and expects its answer at once, as an honest guest gives it.
     fn ask(&mut self, frame: &Outgoing<'_>, is_due: fn(&GuestFrame<'_>) -> bool) -> Result<(), Error> {
+        self.link.channel.trace_syscalls(false);
         let turn = self.link.channel.encode(frame)?;
         let bytes = self.engine.exchange(&turn).map_err(|error| match error {
             VmError::Crashed { detail } => Error::Crash(CrashError::Vm { report: detail }),

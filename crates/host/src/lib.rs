@@ -44,6 +44,7 @@ mod sandbox;
 mod sealed;
 mod shorten;
 pub mod snapshot;
+pub mod trace;
 pub mod vm;
 mod watchdog;
 

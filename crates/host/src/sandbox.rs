@@ -36,6 +36,7 @@ use crate::pool::{Lease, Pool, TakeError};
 use crate::preflight;
 use crate::run::{CodeError, Done, OwnedValue, Report, RunSpec, Step, ToolCall, ToolCaller, ToolReply};
 use crate::snapshot::Origin;
+use crate::trace::SyscallTrace;
 
 /// What becomes of Python's globals after a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,6 +65,8 @@ pub struct SandboxOptions {
     pub output_dir: Option<PathBuf>,
     /// Who hears of decisions.
     pub audit: AuditLog,
+    /// Who hears of system calls; each costs it about a tenth of a millisecond.
+    pub trace: SyscallTrace,
 }
 
 /// Runs code in guests that `S` makes, one run at a time.
@@ -207,6 +210,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             tools: ToolGate::new(&self.options.tools, &self.options.limits),
             http: HttpGate::new(self.network.clone(), &self.options.limits),
             files: self.mounts.budgets(&self.options.limits),
+            traced: 0,
             pending: None,
             in_flight: InFlight::default(),
             pausing: Vec::new(),
@@ -251,6 +255,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             return Err(UsageError::NoSuchCall { call }.into());
         };
         let link = &mut held.guest.link;
+        link.channel.trace_syscalls(self.options.trace.wants_more(run.traced));
         let flow = Answers::new(&self.options, &self.control, link, run, &mut self.mounts, &mut self.calls)
             .reply(call, reply, false)?;
         if caller.is_some() {
@@ -442,6 +447,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
         if self.mounts.has_mounts() {
             guest.link.channel.announce_mounts();
         }
+        guest.link.channel.trace_syscalls(options.trace.wants_more(0));
         guest.link.channel.encode(&Outgoing::Program(HostFrame::RunRequest(request)))
     }
 

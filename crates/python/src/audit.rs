@@ -52,7 +52,8 @@ impl Hook {
         }
     }
 
-    fn get(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+    /// Returns the hook, if there is one.
+    pub(crate) fn get(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let hook = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         hook.as_ref().map(|hook| hook.clone_ref(py))
     }

@@ -15,6 +15,7 @@ mod probe;
 mod raw_guest;
 mod sandbox;
 mod snapshot;
+mod trace;
 mod value;
 
 use pyo3::prelude::*;

@@ -26,6 +26,7 @@ use crate::error;
 use crate::network::{self, Domain};
 use crate::pool::Pool;
 use crate::snapshot::{self, Base, Snapshot};
+use crate::trace;
 use crate::value;
 
 /// Runs code in micro-VMs made from an image or a snapshot, one run at a time.
@@ -35,6 +36,7 @@ pub(crate) struct Sandbox {
     control: Control,
     is_closing: AtomicBool,
     hook: Hook,
+    trace_hook: Hook,
     raised: Raised,
 }
 
@@ -79,7 +81,7 @@ impl Sandbox {
         base, *, pool=None, tools, keep_state, wall_time_s, guest_time_s, memory_bytes, output_bytes, tool_calls, tool_argument_bytes,
         tool_result_bytes, result_bytes, code_bytes, value_depth, domains=Vec::new(), http_requests, http_request_bytes,
         http_response_bytes, http_time_s, file_read_bytes, file_write_bytes, open_files, file_count,
-        output_file_bytes, output_total_bytes, output_file_count, mounts, output_dir=None, audit=None
+        output_file_bytes, output_total_bytes, output_file_count, mounts, output_dir=None, audit=None, trace=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn new(
@@ -113,8 +115,9 @@ impl Sandbox {
         mounts: Vec<(PathBuf, PathBuf, bool, Option<u64>)>,
         output_dir: Option<PathBuf>,
         audit: Option<Py<PyAny>>,
+        trace: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let hook = Hook::new(audit);
+        let (hook, trace_hook) = (Hook::new(audit), Hook::new(trace));
         let options = SandboxOptions {
             tools: tools
                 .into_iter()
@@ -156,6 +159,7 @@ impl Sandbox {
                 .collect(),
             output_dir,
             audit: hook.log(py),
+            trace: trace::trace(&trace_hook, py),
         };
         let (origin, pool) = (base.origin(), pool.map(Pool::share));
         let made = py.detach(|| {
@@ -175,7 +179,14 @@ impl Sandbox {
         let sandbox = made.map_err(|failed: Error| error::raise(py, failed))?;
         let control = sandbox.control();
         let is_closing = AtomicBool::new(false);
-        Ok(Self { inner: Mutex::new(sandbox), control, is_closing, hook, raised: Raised::default() })
+        Ok(Self {
+            inner: Mutex::new(sandbox),
+            control,
+            is_closing,
+            hook,
+            trace_hook,
+            raised: Raised::default(),
+        })
     }
 
     /// Runs code until it is done, pauses, or calls a tool that `drive` does not run: see `Caller`.
@@ -278,11 +289,13 @@ impl Sandbox {
     }
 
     fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
-        self.hook.visit(&visit)
+        self.hook.visit(&visit)?;
+        self.trace_hook.visit(&visit)
     }
 
     fn __clear__(&self) {
         self.hook.clear();
+        self.trace_hook.clear();
     }
 }
 

@@ -69,6 +69,8 @@ pub struct State {
     pub early_len: Cell<usize>,
     /// Where the last way along the warm list ended, and how many pages it took (hotset.rs).
     pub followed: Cell<(usize, usize)>,
+    /// Whether the host is told of each system call (syscall/trace.rs).
+    pub traces_syscalls: Cell<u32>,
 }
 
 /// Bytes of the registers that entry.s saves: 20 of the fields of `Regs`.

@@ -216,6 +216,7 @@ fn checkpoint() -> ! {
 fn accept(turn: &[u8]) -> (FrameHeader, &[u8]) {
     let Ok((header, frame)) = EnterHeader::split(turn) else { arch::abort("bad turn header") };
     time::set(header.realtime_ns, header.tsc_khz);
+    syscall::trace::set(header.traces_syscalls);
     thread::clock_was_set();
     if header.memory_limit_pages != 0 {
         mm::MM.with(|mm| mm.set_limit(u64::from(header.memory_limit_pages) * arch::PAGE));
@@ -360,7 +361,7 @@ pub fn take_new_mounts() -> bool {
 fn may_ask(frame: &[u8]) -> bool {
     FrameHeader::split(frame).is_ok_and(|(header, _)| {
         use FrameKind as Kind;
-        matches!(header.kind, Kind::ToolCall | Kind::ToolWait | Kind::Output | Kind::Sleep)
+        matches!(header.kind, Kind::ToolCall | Kind::ToolWait | Kind::Output | Kind::Sleep | Kind::Syscall)
             || matches!(header.kind, Kind::HttpSend | Kind::HttpPart | Kind::HttpRead | Kind::HttpClose)
     })
 }
@@ -472,6 +473,11 @@ pub fn sleep_ns(ns: u64) {
         flush_line();
         request(&GuestFrame::Sleep { ns });
     }
+}
+
+/// Tells the host of a system call.
+pub fn trace(call: &GuestFrame<'_>) {
+    request(call);
 }
 
 /// Reports the end of the program; the VM does not run again unless it is restored.

@@ -17,6 +17,7 @@ pub mod arch;
 pub mod archive;
 pub mod cell;
 pub mod channel;
+pub mod crash;
 pub mod errno;
 pub mod frames;
 pub mod heap;

@@ -10,6 +10,7 @@ mod fault;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Write;
 
 use bitflags::bitflags;
@@ -498,23 +499,56 @@ pub fn drop_zero_pages() {
     arch::flush_tlb();
 }
 
-/// Writes the text of /proc/self/maps.
-pub fn proc_maps(out: &mut String) {
+/// A range of the address space, to show it.
+#[derive(Clone, Copy, Debug)]
+pub struct Mapping {
+    /// First address.
+    pub start: u64,
+    /// End address, exclusive.
+    pub end: u64,
+    /// Allowed accesses.
+    pub prot: Prot,
+    /// `[heap]`, `[stack]`, or nothing.
+    pub name: &'static str,
+    /// Address in the archive of what its start shows, if it is of a file.
+    pub image: Option<u64>,
+}
+
+impl core::fmt::Display for Mapping {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let flag = |bit, c| if self.prot.contains(bit) { c } else { '-' };
+        let (r, w, x) = (flag(Prot::READ, 'r'), flag(Prot::WRITE, 'w'), flag(Prot::EXEC, 'x'));
+        write!(f, "{:012x}-{:012x} {r}{w}{x}p", self.start, self.end)
+    }
+}
+
+/// The address space, in order.
+pub fn mappings() -> Vec<Mapping> {
     MM.peek(|mm| {
-        for (start, area) in &mm.areas {
-            let flag = |bit, c| if area.prot.contains(bit) { c } else { '-' };
-            let name = if *start == mm.brk_start && mm.brk > mm.brk_start {
+        let mapping = |(&start, area): (&u64, &Area)| {
+            let name = if start == mm.brk_start && mm.brk > mm.brk_start {
                 "[heap]"
             } else if area.end == STACK_TOP {
                 "[stack]"
             } else {
                 ""
             };
-            let (r, w, x) = (flag(Prot::READ, 'r'), flag(Prot::WRITE, 'w'), flag(Prot::EXEC, 'x'));
-            // fmt::Write on a String fails only where memory is out, which aborts by itself.
-            let _ = writeln!(out, "{start:012x}-{:012x} {r}{w}{x}p 00000000 00:00 0 {name}", area.end);
-        }
-    });
+            let image = match area.backing {
+                Backing::Image(at, left) if left > 0 => Some(at),
+                _ => None,
+            };
+            Mapping { start, end: area.end, prot: area.prot, name, image }
+        };
+        mm.areas.iter().map(mapping).collect()
+    })
+}
+
+/// Writes the text of /proc/self/maps.
+pub fn proc_maps(out: &mut String) {
+    for mapping in mappings() {
+        // fmt::Write on a String fails only where memory is out, which aborts by itself.
+        let _ = writeln!(out, "{mapping} 00000000 00:00 0 {}", mapping.name);
+    }
 }
 
 /// Bytes of frames in use.

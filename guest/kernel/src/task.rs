@@ -3,7 +3,7 @@
 //! Guarantees: a fault without a handler ends the program with a report that names signal, address and place; a signal
 //! with a handler runs it on the stack it asked for. Signals are delivered at system calls and faults only.
 //!
-//! Before: traps, syscall. After: channel (the report).
+//! Before: traps, syscall. After: crash, channel (the report).
 
 use alloc::format;
 use alloc::string::String;
@@ -14,7 +14,7 @@ use crate::cell::KernelCell;
 use crate::errno::{Errno, SysResult};
 use crate::traps::Regs;
 use crate::user;
-use crate::{arch, channel, mm, thread};
+use crate::{arch, channel, crash, thread};
 
 /// Process id, thread id, parent: the program is the init of its VM.
 pub const PID: u64 = 1;
@@ -69,7 +69,7 @@ struct LastFault {
     vector: u64,
     write: bool,
     address: u64,
-    rip: u64,
+    regs: Regs,
 }
 
 /// The one task.
@@ -196,7 +196,7 @@ pub fn fault_signal(regs: &mut Regs, vector: u64, error: u64, address: u64) {
     };
     let action = TASK.with(|t| t.actions[signal as usize]);
     let blocked = TASK.with(|t| t.own.blocked & bit(signal) != 0);
-    let fault = LastFault { signal, vector, write: vector == 14 && error & 2 != 0, address, rip: regs.rip };
+    let fault = LastFault { signal, vector, write: vector == 14 && error & 2 != 0, address, regs: *regs };
     TASK.with(|t| t.last_fault = Some(fault));
     let handled =
         action.handler > 1 && !blocked && run_handler(regs, signal, action, vector, error, address).is_ok();
@@ -210,48 +210,19 @@ fn end_by_signal(signal: u32, regs: &Regs, why: &str) -> ! {
     let why = match fault {
         Some(f) => {
             let kind = if f.write { "write to" } else { "access to" };
-            format!("{kind} address {:#x} at {:#x}, vector {}", f.address, f.rip, f.vector)
+            format!("{kind} address {:#x} at {:#x}, vector {}", f.address, f.regs.rip, f.vector)
         }
         None => String::from(why),
     };
-    let report = format!(
-        "{} ({signal}): {why}\nrip {:#018x} rsp {:#018x} rbp {:#018x} rflags {:#x}\nrax {:#018x} rbx {:#018x} rcx {:#018x} \
-         rdx {:#018x}\nrsi {:#018x} rdi {:#018x} r8  {:#018x} r9  {:#018x}\n{}",
-        name(signal),
-        regs.rip,
-        regs.rsp,
-        regs.rbp,
-        regs.rflags,
-        regs.rax,
-        regs.rbx,
-        regs.rcx,
-        regs.rdx,
-        regs.rsi,
-        regs.rdi,
-        regs.r8,
-        regs.r9,
-        mapping_of(regs.rip)
-    );
+    let first_line = format!("{} ({signal}): {why}", name(signal));
+    let regs = fault.as_ref().map_or(regs, |fault| &fault.regs);
+    let report = crash::report(&first_line, regs, fault.map(|fault| fault.address));
     channel::exited(128 + signal as i32, signal, &report)
 }
 
 /// Ends a program that returned from a signal with a broken frame.
 pub fn bad_signal_frame(regs: &Regs) -> ! {
     end_by_signal(linux::SIGSEGV, regs, "broken signal frame")
-}
-
-fn mapping_of(address: u64) -> String {
-    let mut maps = String::new();
-    mm::proc_maps(&mut maps);
-    for line in maps.lines() {
-        let mut range = line.split([' ', '-']).map(|n| u64::from_str_radix(n, 16));
-        if let (Some(Ok(start)), Some(Ok(end))) = (range.next(), range.next())
-            && (start..end).contains(&address)
-        {
-            return format!("rip in {line}");
-        }
-    }
-    String::from("rip in no mapping")
 }
 
 /// Where entry.s put the vector state of the system call with these registers.

@@ -81,6 +81,19 @@ pub fn read_cstr(address: u64, max: usize) -> Result<Vec<u8>, Errno> {
     Err(Errno::ENAMETOOLONG)
 }
 
+/// Copies a NUL-terminated string to show it: its first `max` bytes, if it is longer; `None` for a bad address.
+pub fn read_text(address: u64, max: usize) -> Option<Vec<u8>> {
+    match read_cstr(address, max) {
+        Ok(text) => Some(text),
+        Err(Errno::ENAMETOOLONG) => {
+            let mut text = alloc::vec![0; max];
+            read_bytes(address, &mut text).ok()?;
+            Some(text)
+        }
+        Err(_) => None,
+    }
+}
+
 /// Copies a path.
 ///
 /// # Errors

@@ -7,7 +7,8 @@
 use alloc::vec::Vec;
 
 use super::{
-    FileRequest, HttpPart, HttpRead, HttpSend, TEXT, ToolWait, either, http, read_empty, read_two_texts,
+    FileRequest, HttpPart, HttpRead, HttpSend, Syscall, TEXT, ToolWait, either, http, read_empty,
+    read_two_texts, syscall,
 };
 use crate::error::WireError;
 use crate::fields::{Reader, Writer};
@@ -75,6 +76,8 @@ pub enum GuestFrame<'a> {
     },
     /// The program is gone; the VM is dead until restored.
     Exited(Exited<'a>),
+    /// A system call that the host has traced; answered by Resume.
+    Syscall(Syscall<'a>),
     /// The program uses a file of the host, or leaves one for it; answered by FileReply.
     File(FileRequest<'a>),
 }
@@ -181,6 +184,7 @@ impl<'a> GuestFrame<'a> {
             Self::Abort { .. } => FrameKind::Abort,
             Self::Checkpointed { .. } => FrameKind::Checkpointed,
             Self::Exited(_) => FrameKind::Exited,
+            Self::Syscall(_) => FrameKind::Syscall,
             Self::File(_) => FrameKind::FileRequest,
         }
     }
@@ -204,6 +208,7 @@ impl<'a> GuestFrame<'a> {
             Self::Ready { .. } | Self::Output { .. } | Self::Abort { .. } => 2,
             Self::ToolWait(_) | Self::Exited(_) => 3,
             Self::ToolCall(_) => TOOL_CALL_KEYS,
+            Self::Syscall(_) => syscall::SYSCALL_KEYS,
             Self::RunDone(done) => 1u64.saturating_add(done.exit.is_some().into()),
             Self::File(_) => 0,
         });
@@ -240,6 +245,7 @@ impl<'a> GuestFrame<'a> {
                 w.key("signal").uint(exited.signal);
                 w.key("report").text("report", exited.report, TEXT)?;
             }
+            Self::Syscall(call) => call.write(&mut w)?,
             Self::File(_) => {}
         }
         w.finish(self.kind(), seq)
@@ -281,6 +287,7 @@ impl<'a> GuestFrame<'a> {
             FrameKind::HttpPart => Ok(Self::HttpPart(HttpPart::read(r)?)),
             FrameKind::HttpRead => Ok(Self::HttpRead(HttpRead::read(r)?)),
             FrameKind::HttpClose => Ok(Self::HttpClose { id: http::read_id(r)? }),
+            FrameKind::Syscall => Ok(Self::Syscall(Syscall::read(r)?)),
             FrameKind::FileRequest => Ok(Self::File(FileRequest::read(r)?)),
             FrameKind::Ready => {
                 let (python, implementation) = read_two_texts(r, "python", "impl")?;

@@ -12,8 +12,8 @@ use hypercell_abi::archive::{Archive, ArchiveBuilder};
 use hypercell_abi::frame::UnsupportedSyscall;
 use hypercell_abi::message::{
     Exited, FileEntry, FilePath, FileReply, FileRequest, FileStat, HttpBody, HttpError, HttpHead, HttpPart,
-    HttpRead, HttpSend, OpenFlags, OutputStream, RunDone, RunError, RunRequest, ToolCall, ToolError,
-    ToolReply, ToolWait,
+    HttpRead, HttpSend, OpenFlags, OutputStream, RunDone, RunError, RunRequest, Syscall, SyscallArg,
+    ToolCall, ToolError, ToolReply, ToolWait,
 };
 use hypercell_abi::{
     EnterHeader, ExitHeader, FrameHeader, FrameKind, GuestFrame, HostFrame, KernelRequest, NamedValues,
@@ -204,12 +204,21 @@ pub fn sample_frames() -> Vec<(&'static str, Vec<u8>)> {
         ("sleep", guest(GuestFrame::Sleep { ns: 1_500_000_000 })),
         ("abort", guest(GuestFrame::Abort { reason: "out of memory", report: "rip 0" })),
         ("checkpointed", guest(GuestFrame::Checkpointed { hot: &[0, 0x10, 0, 0, 0, 0, 0, 0] })),
+        ("syscall", guest(GuestFrame::Syscall(sample_syscall(Some(-2))))),
+        ("syscall_without_result", guest(GuestFrame::Syscall(sample_syscall(None)))),
         ("exited", guest(GuestFrame::Exited(Exited { status: -1, signal: 11, report: "at 0x0" }))),
     ];
     frames
         .extend(file_requests().into_iter().map(|(name, request)| (name, guest(GuestFrame::File(request)))));
     frames.extend(file_replies().into_iter().map(|(name, reply)| (name, kernel(KernelRequest::File(reply)))));
     frames
+}
+
+/// `openat` of a file that is not there.
+fn sample_syscall(result: Option<i64>) -> Syscall<'static> {
+    let at_cwd = SyscallArg::Number(0xffff_ff9c);
+    let args = vec![at_cwd, SyscallArg::Text(b"/tmp/caf\xe9"), SyscallArg::Number(0), SyscallArg::Number(0)];
+    Syscall { tid: 2, nr: 257, args, result, began_ns: 1_700_000_000_000_000_001, took_ns: 1500 }
 }
 
 const AT: FilePath<'_> = FilePath { mount: 3, path: b"data/caf\xe9" };
@@ -277,6 +286,7 @@ pub fn sample_enter() -> EnterHeader {
         tsc_khz: 2_400_000,
         is_fresh_start: true,
         has_mounts: true,
+        traces_syscalls: true,
     }
 }
 

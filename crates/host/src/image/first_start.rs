@@ -205,6 +205,7 @@ fn answer(frame: GuestFrame<'_>) -> Answer {
             Answer::Dead { detail: "an interlude out of place".to_owned() }
         }
         GuestFrame::Reseeded => Answer::Dead { detail: "new random numbers, unasked".to_owned() },
+        GuestFrame::Syscall(_) => Answer::Dead { detail: "a system call traced, unasked".to_owned() },
         GuestFrame::ToolWait(_) => {
             Answer::Dead { detail: "the workload calls its tool by call_tool alone".to_owned() }
         }

@@ -195,6 +195,7 @@ fn continued(
         tools,
         http,
         files,
+        traced: 0,
         pending: Some(PendingCall {
             guest_id: (!pending.is_in_flight).then_some(pending.guest_id),
             call: pending.call.clone(),

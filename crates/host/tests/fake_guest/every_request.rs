@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use hypercell_host::abi::frame::Route;
 use hypercell_host::abi::limits::MAX_FILE_PATH_BYTES;
 use hypercell_host::abi::{FrameHeader, FrameKind, GuestFrame};
+use hypercell_host::trace::SyscallTrace;
 use hypercell_host::{Done, Error, Sandbox, SandboxOptions};
 
 use crate::guest::{Act, Entered, FakeSource, five, run, turn_of};
@@ -47,7 +48,8 @@ fn outcome(kind: FrameKind, body: &[u8]) -> Result<Done, Error> {
         let header = FrameHeader { kind, body_len: body.len() as u32, seq: entered.header.seq };
         Act::Say(turn_of(&[&header.encode()[..], &body].concat()))
     });
-    let mut sandbox = Sandbox::new(source, SandboxOptions::default()).expect("good options");
+    let options = SandboxOptions { trace: SyscallTrace::new(|_| ()), ..SandboxOptions::default() };
+    let mut sandbox = Sandbox::new(source, options).expect("good options");
     let first = run(&mut sandbox);
     run(&mut sandbox).expect("a run after it");
     first

@@ -17,3 +17,4 @@ mod in_flight;
 mod life;
 mod limits;
 mod pool;
+mod trace;

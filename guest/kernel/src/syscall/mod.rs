@@ -11,6 +11,7 @@ pub mod signal;
 pub mod table;
 pub mod thread;
 pub mod time;
+pub mod trace;
 
 use hypercell_abi::frame::UnsupportedSyscall;
 
@@ -33,12 +34,12 @@ pub fn report_unsupported(nr: u64) {
     });
 }
 
-/// Copies the counts of this run into a turn header and says how many there are.
+/// Moves counts of this run into a turn header, which adds to those of earlier ones, and says how many there are.
 pub fn take_unsupported(out: &mut [UnsupportedSyscall]) -> usize {
     UNSUPPORTED.with(|list| {
         let mut n = 0;
-        for (slot, from) in out.iter_mut().zip(list.iter().filter(|s| s.count > 0)) {
-            *slot = *from;
+        for (slot, from) in out.iter_mut().zip(list.iter_mut().filter(|s| s.count > 0)) {
+            *slot = core::mem::take(from);
             n += 1;
         }
         n

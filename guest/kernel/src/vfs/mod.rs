@@ -219,6 +219,30 @@ pub fn image_file(path: &[u8]) -> Result<&'static [u8], Errno> {
     })
 }
 
+/// Name of a file of the image, and a byte in it.
+pub type ImagePlace = (&'static [u8], u64);
+
+/// Finds the files of the image that these addresses of it lie in.
+pub fn files_at(addresses: &[Option<u64>]) -> Vec<Option<ImagePlace>> {
+    let mut found = alloc::vec![None; addresses.len()];
+    // Without a tree there are no names.
+    let _ = with(|vfs| {
+        for id in (0..vfs.archive.entry_count()).map(EntryId) {
+            let (Ok(entry), Ok(contents)) = (vfs.archive.entry(id), vfs.archive.data(id)) else { continue };
+            let start = contents.as_ptr() as u64;
+            for (address, file) in addresses.iter().zip(&mut found) {
+                if let Some(offset) = address.and_then(|address| address.checked_sub(start))
+                    && offset < contents.len() as u64
+                {
+                    *file = Some((entry.name, offset));
+                }
+            }
+        }
+        Ok(())
+    });
+    found
+}
+
 /// What mmap(2) maps for a descriptor.
 #[derive(Clone, Debug)]
 pub enum MapSource {
