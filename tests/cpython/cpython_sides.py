@@ -20,6 +20,7 @@ LIBRARY = Path(sys.base_prefix, "lib", _NAME)
 # Not that of a virtual environment, whose prefix some tests take for the interpreter's.
 INTERPRETER = Path(sys.base_prefix, "bin", _NAME)
 TIME_S = 60.0
+_TOO_LONG = f"ran longer than {TIME_S:.0f} s"
 MEMORY_BYTES = 1024 << 20
 # How often a module is run, each time from where it was stopped before.
 MAX_RUNS = 12
@@ -81,6 +82,8 @@ class Guests:
             code = "run_module(name, lambda event: call_tool('report', event=event), skip)"
             try:
                 result = box.run(code, inputs={"name": name, "skip": list(skip)})
+            except hypercell.TimeLimitError:
+                return reports, _TOO_LONG
             except hypercell.HypercellError as stop:
                 return reports, f"{type(stop).__name__}: {str(stop).splitlines()[0]}"
         if result.error is not None:
@@ -115,7 +118,7 @@ def run_native(name: str, skip: Iterable[str]) -> tuple[Reports, str]:
             if done.returncode:
                 stop = f"exit status {done.returncode}"
         except subprocess.TimeoutExpired:
-            stop = f"ran longer than {TIME_S:.0f} s"
+            stop = _TOO_LONG
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     return [json.loads(line) for line in lines], stop
 
