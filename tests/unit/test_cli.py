@@ -106,6 +106,7 @@ def test_options_become_limits(run):
             "image": None,
             "mounts": [],
             "output_dir": None,
+            "trace_syscalls": False,
         },
         ("code", "<string>"),
     ]
@@ -123,7 +124,13 @@ def test_allow_becomes_domains(run):
         "image": None,
         "mounts": [],
         "output_dir": None,
+        "trace_syscalls": False,
     }
+
+
+def test_strace_has_system_calls_traced(run):
+    run("run", "-c", "code", "--strace")
+    assert run.seen[0]["trace_syscalls"] is True
 
 
 def test_mounts_are_host_guest_and_mode(run):
@@ -140,6 +147,7 @@ def test_mounts_are_host_guest_and_mode(run):
             hypercell.Mount("/x"),
         ],
         "output_dir": Path("out"),
+        "trace_syscalls": False,
     }
 
 
