@@ -59,15 +59,14 @@ def check_versions(required: dict[str, Requirement], versions: dict[str, str]) -
     Raises:
         ImageError: It has another version.
     """
-    by_name = {_canonical(name): version for name, version in versions.items()}
+    if not required:
+        return
+    from packaging.utils import canonicalize_name
+
+    by_name = {canonicalize_name(name): version for name, version in versions.items()}
     for one in required.values():
-        found = by_name[_canonical(one.name)]
+        found = by_name[canonicalize_name(one.name)]
         if not one.specifier.contains(found, prereleases=True):
             raise ImageError(
                 f"the environment has {one.name} {found}, and {str(one)!r} is required; install that version"
             )
-
-
-def _canonical(name: str) -> str:
-    # https://packaging.python.org/en/latest/specifications/name-normalization/
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -342,21 +342,12 @@ class Block:
         context = self._context(
             "pre_tool_call", request.arguments, request.tool, request.arguments, request.line
         )
-        verdict = self._verdict_now(context)
-        if verdict.decision == "escalate":
-            verdict = Verdict.deny(RESOLVER_MISSING)
-        if verdict.decision == "deny":
-            raise DeniedError(verdict.reason or "")
-        return verdict.value if verdict.decision == "transform" else None
+        changed: Mapping[str, Any] | None = self._changed_now(context)
+        return changed
 
     def before_http_request(self, request: HttpRequest) -> HttpRequest | None:
         """Decides about a request that a domain allows."""
-        verdict = self._verdict_now(self._context("pre_http_request", request))
-        if verdict.decision == "escalate":
-            verdict = Verdict.deny(RESOLVER_MISSING)
-        if verdict.decision == "deny":
-            raise DeniedError(verdict.reason or "")
-        changed: HttpRequest | None = verdict.value if verdict.decision == "transform" else None
+        changed: HttpRequest | None = self._changed_now(self._context("pre_http_request", request))
         return changed
 
     def after_tool_call(self, tool: str, arguments: dict[str, Any], returned: Any) -> Any:
@@ -384,6 +375,19 @@ class Block:
         if verdict.decision in ("deny", "escalate"):
             raise DeniedError(verdict.reason or "")
         return verdict.value if verdict.decision == "transform" else context.target
+
+    def _changed_now(self, context: PolicyContext) -> Any:
+        """Returns what the policy puts in place of the target, or None; here nobody can be asked.
+
+        Raises:
+            DeniedError: The policy denies, or would ask.
+        """
+        verdict = self._verdict_now(context)
+        if verdict.decision == "escalate":
+            raise DeniedError(RESOLVER_MISSING)
+        if verdict.decision == "deny":
+            raise DeniedError(verdict.reason or "")
+        return verdict.value if verdict.decision == "transform" else None
 
     def _verdict_now(self, context: PolicyContext) -> Verdict:
         assert self.rules.policy is not None  # noqa: S101 - `asks` was true

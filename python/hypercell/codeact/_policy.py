@@ -13,7 +13,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from .._checks import NOT_GIVEN
 from .._errors import PolicyError
@@ -29,15 +29,7 @@ InterventionPoint: TypeAlias = Literal[
     "output",
     "agent_shutdown",
 ]
-POINTS: tuple[InterventionPoint, ...] = (
-    "agent_startup",
-    "input",
-    "pre_tool_call",
-    "post_tool_call",
-    "pre_http_request",
-    "output",
-    "agent_shutdown",
-)
+POINTS: tuple[InterventionPoint, ...] = get_args(InterventionPoint)
 DECISIONS = ("allow", "warn", "deny", "escalate", "transform")
 POLICY_FAILED = "runtime_error:policy_invocation_failed"
 OUTPUT_INVALID = "runtime_error:policy_output_invalid"
