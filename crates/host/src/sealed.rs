@@ -130,11 +130,11 @@ impl Sealed {
         Ok(hex::encode(&hash.finalize()))
     }
 
-    /// Checks the digest of the whole file, in any case of its letters.
-    pub(crate) fn expect(&self, digest: &str) -> Result<(), FileError> {
+    /// Checks the digest of the whole file, in any case of its letters, and returns it as `digest` does.
+    pub(crate) fn expect(&self, digest: &str) -> Result<String, FileError> {
         let found = self.digest()?;
         if found.eq_ignore_ascii_case(digest) {
-            Ok(())
+            Ok(found)
         } else {
             Err(FileError::OtherDigest { found, expected: digest.to_owned() })
         }

@@ -49,12 +49,7 @@ impl Image {
     ) -> Result<Image, ImageError> {
         let failed = failed(path);
         let file = Sealed::open(path).map_err(&failed)?;
-        let found = file.digest().map_err(&failed)?;
-        if let Some(expected) = digest
-            && !found.eq_ignore_ascii_case(expected)
-        {
-            return Err(failed(FileError::OtherDigest { found, expected: expected.to_owned() }));
-        }
+        let found = digest.map_or_else(|| file.digest(), |digest| file.expect(digest)).map_err(&failed)?;
         let cache = Cache::open(cache_dir)?;
         let mut notices = Vec::new();
         if let Some(image) = load(&cache, &found, &mut notices) {

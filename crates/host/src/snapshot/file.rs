@@ -48,7 +48,7 @@ impl Snapshot {
     /// not write; [`SnapshotError::OtherVersion`], [`SnapshotError::OtherProcessor`].
     pub fn load(path: &Path, digest: Option<&str>) -> Result<Self, SnapshotError> {
         let file = Sealed::open(path)?;
-        digest.map_or(Ok(()), |digest| file.expect(digest))?;
+        digest.map(|digest| file.expect(digest)).transpose()?;
         let dir = private_dir().map_err(|source| SnapshotError::Read { path: path.to_owned(), source })?;
         let manifest = file.unpack(dir.path(), VM_DIR, Manifest::check)?;
         let scratch_bytes = image::scratch_bytes(manifest.base.memory_bytes)
