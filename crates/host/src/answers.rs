@@ -23,7 +23,7 @@ use crate::channel::Outgoing;
 use crate::control::{Control, Counted, Crossing};
 use crate::dispatch::{self, Gates, Next};
 use crate::error::{Error, UsageError};
-use crate::gate::{FileBudgets, HttpContext, HttpGate, MountGate, ToolGate};
+use crate::gate::{Context, FileBudgets, HttpGate, MountGate, ToolGate};
 use crate::guest::Link;
 use crate::in_flight::{InFlight, Outcome};
 use crate::limits::Limits;
@@ -204,7 +204,7 @@ impl<'a> Answers<'a> {
             }
             Next::Http { id, next } => {
                 let (run, audit, caller) = (self.run.number, &self.options.audit, self.run.caller.as_deref());
-                let context = HttpContext { run, control: self.control, audit, caller };
+                let context = Context { run, control: self.control, audit, caller };
                 let reply = self.run.http.act(id, next, context);
                 self.control.count_http(self.run.http.usage());
                 return self.turn(&Outgoing::Program(reply?.frame(id)), is_asked);

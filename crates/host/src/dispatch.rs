@@ -24,7 +24,7 @@ use crate::audit::{AuditEvent, AuditLog, ContentDigest};
 use crate::control::{Control, Crossing};
 use crate::error::{CrashError, Error, LimitError, LimitKind, ProtocolError};
 use crate::gate::{
-    Budget, FileAnswer, FileBudgets, FileContext, HttpGate, HttpNext, MountGate, ToolDecision, ToolGate,
+    Budget, Context, FileAnswer, FileBudgets, HttpGate, HttpNext, MountGate, ToolDecision, ToolGate,
 };
 use crate::in_flight::{InFlight, Outcome};
 use crate::run::{self, CodeError, OwnedValue, ToolCaller};
@@ -136,7 +136,7 @@ pub(crate) fn dispatch(frame: GuestFrame<'_>, gates: &mut Gates<'_>) -> Result<N
         }
         GuestFrame::File(request) => {
             let (run, control) = (gates.run, gates.output);
-            let context = FileContext { run, control, audit: gates.audit, caller: gates.caller };
+            let context = Context { run, control, audit: gates.audit, caller: gates.caller };
             let answer = gates.mounts.answer(&request, gates.files, context);
             gates.output.count_files(gates.files.usage());
             Ok(Next::AnswerFile(answer?))

@@ -21,11 +21,22 @@ mod limit;
 mod mount;
 mod tool;
 
-pub(crate) use http::{Context as HttpContext, HttpGate, HttpNext, HttpUsage, Network};
+use crate::audit::AuditLog;
+use crate::control::Control;
+use crate::run::ToolCaller;
 pub use http::{HttpAttempt, HttpChange, HttpPolicy, HttpRule, HttpRuleOptions, Resolve, SystemResolver};
+
+pub(crate) use http::{HttpGate, HttpNext, HttpUsage, Network};
 pub(crate) use limit::Budget;
 pub use mount::FileAttempt;
-pub(crate) use mount::{
-    Answer as FileAnswer, Context as FileContext, FileBudgets, MountGate, check_path, reason_of,
-};
+pub(crate) use mount::{Answer as FileAnswer, FileBudgets, MountGate, check_path, reason_of};
 pub(crate) use tool::{ToolDecision, ToolGate};
+
+/// Whom a gate tells what it decides and does, who may object, and who knows whether the run goes on.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) run: u64,
+    pub(crate) control: &'a Control,
+    pub(crate) audit: &'a AuditLog,
+    pub(crate) caller: Option<&'a dyn ToolCaller>,
+}

@@ -31,9 +31,8 @@ pub use self::rule::{HttpRule, HttpRuleOptions};
 use crate::audit::{AuditEvent, AuditLog};
 use crate::control::Control;
 use crate::error::{Error, LimitError, LimitKind};
-use crate::gate::Budget;
+use crate::gate::{Budget, Context};
 use crate::limits::Limits;
-use crate::run::ToolCaller;
 
 /// What of the network a sandbox may reach: nothing, unless said.
 #[derive(Clone, Default)]
@@ -198,15 +197,6 @@ pub(crate) struct HttpUsage {
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
     pub(crate) time: Duration,
-}
-
-/// Whom the gate tells what it does, who may object, and who ends its waiting.
-#[derive(Clone, Copy)]
-pub(crate) struct Context<'a> {
-    pub(crate) run: u64,
-    pub(crate) control: &'a Control,
-    pub(crate) audit: &'a AuditLog,
-    pub(crate) caller: Option<&'a dyn ToolCaller>,
 }
 
 impl HttpGate {

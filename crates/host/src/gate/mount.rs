@@ -39,12 +39,11 @@ use hypercell_abi::limits::MAX_FILE_NAME_BYTES;
 use hypercell_abi::message::{FileEntry, FilePath, FileReply, FileRequest, FileStat};
 use rustix::io::Errno;
 
-use crate::audit::{AuditEvent, AuditLog, FileDenial};
+use crate::audit::{AuditEvent, FileDenial};
 use crate::clock;
-use crate::control::Control;
 use crate::error::{Error, LimitError, UsageError};
+use crate::gate::Context;
 use crate::mounts::{MountInfo, check_mounts};
-use crate::run::ToolCaller;
 
 pub(crate) use budget::FileBudgets;
 use handle::Handle;
@@ -90,15 +89,6 @@ pub(crate) struct Entry {
     name: Vec<u8>,
     kind: u64,
     number: u64,
-}
-
-/// Whom the gate tells what it decides, who may object, and who knows whether the run goes on.
-#[derive(Clone, Copy)]
-pub(crate) struct Context<'a> {
-    pub(crate) run: u64,
-    pub(crate) control: &'a Control,
-    pub(crate) audit: &'a AuditLog,
-    pub(crate) caller: Option<&'a dyn ToolCaller>,
 }
 
 /// Why an operation did not happen.
