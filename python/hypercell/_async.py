@@ -4,7 +4,7 @@ A run goes on its sandbox's worker thread, as always; here a task waits for it. 
 that task. Guarantees: the loop never waits for a VM, a lock or a file; what must block (making the image, ending a
 guest that does not stop, dropping a VM) has a thread of its own meanwhile.
 
-Before: the caller. After: `_sandbox`, on other threads.
+Before: the caller. After: `_sandbox` and `_runner`, on other threads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from ._limits import Limits
 from ._mounts import Mounts, check_output_dir, collect_mounts
 from ._pool import Pool
 from ._result import PendingCall, RunResult
-from ._sandbox import GRACE_S, Sandbox
+from ._runner import GRACE_S, Runner
+from ._sandbox import Sandbox
 from ._snapshot import Snapshot
 from ._stops import CALLER_LEFT, TIME_IS_OVER
 from ._stream import RunStream
@@ -253,9 +254,9 @@ class AsyncSandbox:
         tell = _on_loop(on_output)
         hold = self._acquire("run")
         try:
-            box = await self._open()
+            runner = (await self._open())._runner
             return await self._run(
-                box, box._start_of(code, filename, given, tell), self._limits.wall_time_s, hold
+                runner, runner.start_of(code, filename, given, tell), self._limits.wall_time_s, hold
             )
         finally:
             hold.release()
@@ -309,8 +310,8 @@ class AsyncSandbox:
         tell = _on_loop(on_output)
         hold = self._acquire("run")
         try:
-            box = await self._open()
-            return await self._run(box, box._rest_of(reply, tell), box._native.time_left_s(), hold)
+            runner = (await self._open())._runner
+            return await self._run(runner, runner.rest_of(reply, tell), runner.native.time_left_s(), hold)
         finally:
             hold.release()
 
@@ -409,23 +410,23 @@ class AsyncSandbox:
         return box
 
     async def _run(
-        self, box: Sandbox, work: Callable[[Job], Any], time_s: float | None, hold: _Hold
+        self, runner: Runner, work: Callable[[Job], Any], time_s: float | None, hold: _Hold
     ) -> RunResult:
         from ._loop import Bell, CallerLoop
 
         bell = Bell()
         started = time.monotonic()
-        job = box._new_job(work, time_s, home=CallerLoop(), on_wake=bell.ringer)
-        hold.on_release = functools.partial(box._forget_job, job)
+        job = runner.new_job(work, time_s, home=CallerLoop(), on_wake=bell.ringer)
+        hold.on_release = functools.partial(runner.forget_job, job)
         try:
-            box._ready_worker().submit(job)
+            runner.submit(job)
             is_done = await _is_done_in_time(job, bell)
         except BaseException as error:
-            await _end(box, job, CALLER_LEFT, hold, is_awaited=not isinstance(error, GeneratorExit))
+            await _end(runner, job, CALLER_LEFT, hold, is_awaited=not isinstance(error, GeneratorExit))
             raise
         if not is_done:
-            await _end(box, job, TIME_IS_OVER, hold)
-        return box._outcome(job, time.monotonic() - started)
+            await _end(runner, job, TIME_IS_OVER, hold)
+        return runner.outcome(job, time.monotonic() - started)
 
 
 def _on_loop(on_output: OnOutput | None) -> OnOutput | None:
@@ -481,14 +482,14 @@ async def _is_done_in_time(job: Job, bell: Bell) -> bool:
     return True
 
 
-async def _end(box: Sandbox, job: Job, reason: str, hold: _Hold, *, is_awaited: bool = True) -> None:
+async def _end(runner: Runner, job: Job, reason: str, hold: _Hold, *, is_awaited: bool = True) -> None:
     """Ends a job on another thread. That gives the sandbox back if nobody waits for it any more."""
     from ._loop import outcome_of, start_thread
 
     if reason == CALLER_LEFT:
-        box._lose("the run was interrupted")
+        runner.lose("the run was interrupted")
     try:
-        ending = start_thread(functools.partial(box._end, job, reason))
+        ending = start_thread(functools.partial(runner.end, job, reason))
     except RuntimeError:
         return  # no thread starts any more while the process ends, and what is left of the run ends with it
     if not is_awaited:

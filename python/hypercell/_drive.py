@@ -1,6 +1,6 @@
 """A run on its worker: into the guest, the tools that it calls, and on until it ends or pauses.
 
-Before: `_sandbox`, by way of `_worker`. After: the native module and `_calls`.
+Before: `_runner`, by way of `_worker`. After: the native module and `_calls`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Guarantees: no tool runs, no request is sent and no file is opened unless the ho
 this very one. Never: decides what a hook may put in place of a request or file (the gates do), nor tells the guest why
 a broken hook failed.
 
-Before: `_sandbox`, `_calls`, `_drive`. After: the caller's functions, `_audit`.
+Before: `_runner`, `_calls`, `_drive`. After: the caller's functions, `_audit`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the process does to live objects when it forks, and when it ends.
 
-Before: `_sandbox`, `_image`, `_pool`. After: nothing.
+Before: `_runner`, `_image`, `_pool`. After: nothing.
 """
 
 from __future__ import annotations

@@ -1,22 +1,18 @@
 """The sandbox: one `run()` from the caller into the VM and back.
 
-The caller's thread hands the run to a worker (`_worker`) and waits for its end, for the wall-time limit, or for
-somebody to stop it. The worker goes into the guest, runs the tools that the guest calls, and goes in again (`_drive`).
+What a caller gives is checked and collected here; how a run goes is said in `_runner`.
 
-Before: the caller. After: `_worker`, `_tools`, `_snapshot`, the native module.
+Before: the caller. After: `_runner`, `_tools`, `_snapshot`, the native module.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
-from . import _drive, _process
 from ._audit import OnAudit
 from ._checks import (
     NOT_GIVEN,
@@ -29,42 +25,19 @@ from ._checks import (
     granted,
 )
 from ._domains import Domains
-from ._drive import OnOutput, Reply
-from ._errors import (
-    GuestCrashError,
-    HypercellError,
-    LimitError,
-    OutputDirError,
-    PolicyError,
-    ProtocolError,
-    RunCancelledError,
-    SandboxBusyError,
-    SandboxClosedError,
-    SandboxPoisonedError,
-    TimeLimitError,
-    ValueNotSendableError,
-)
+from ._drive import OnOutput
+from ._errors import HypercellError, PolicyError, SandboxClosedError
 from ._hooks import BeforeFileOpen, BeforeHttpRequest, BeforeToolCall, Hooks
 from ._image import Image, default_image, native
 from ._limits import Limits
 from ._mounts import Mounts
 from ._pool import Pool, default_pool
-from ._result import PendingCall, RunResult, result_of
+from ._result import PendingCall, RunResult
+from ._runner import Runner
 from ._snapshot import Snapshot
-from ._stops import CALLER_LEFT, CANCELLED, CLOSED, EXITING, TIME_IS_OVER, error_of
-from ._tools import ArgumentError, Tool, Tools, collect_tools
+from ._stops import CANCELLED
+from ._tools import Tool, Tools, collect_tools
 from ._trace import OnSyscall
-from ._worker import Home, Job, Worker
-
-# The native side stops a guest at its deadline; a little later this side takes over.
-GRACE_S = 0.05
-# How long an interrupted guest may take to stop before its thread is left behind, and how often it is interrupted.
-_STOP_S = 2.0
-_REPEAT_S = 0.02
-# How often a waiting caller looks for Ctrl-C: a signal just before the wait for a lock does not end that wait.
-_LOOK_S = 0.2
-# How long `close` waits for an idle worker to end.
-_JOIN_S = 0.2
 
 
 class Sandbox:
@@ -228,7 +201,6 @@ class Sandbox:
             pool,
             pause_on,
         )
-        box._paused_at = box._native.pending()
         return box
 
     def _set_up(
@@ -243,13 +215,12 @@ class Sandbox:
         pool: Pool | None,
         pause_on: Iterable[str],
     ) -> None:
-        self._tools, self._limits, self._keep_state = tools, limits, keep_state
-        self._hooks = hooks
+        self._limits, self._keep_state, self._hooks, self._names = limits, keep_state, hooks, list(tools)
         paused = checked_pauses(pause_on, tools)
         self._own_pool = Pool(base, prepared=prepared, max_prepared=prepared) if prepared else None
         if pool is None:
             pool = default_pool(base) if prepared is None else self._own_pool
-        self._native_options = {
+        options = {
             "pool": pool._native if pool is not None else None,
             "tools": [
                 (name, tool.description, repr(tool.schema), name in paused) for name, tool in tools.items()
@@ -260,29 +231,25 @@ class Sandbox:
             **grants,
             **{name: getattr(limits, name) for name in limits.__dataclass_fields__},
         }
-        self._base = base
-        self._native = self._make_native()
-        # The native call at which the run is paused.
-        self._paused_at: Any = None
-        self._left_behind: Any = None
-        self._running = threading.Lock()
-        self._job: Job | None = None
-        self._worker: Worker | None = None
-        self._closed = False
-        self._lost: str | None = None
-        _process.add(self)
+        self._runner = Runner(
+            functools.partial(native().Sandbox, base._native, **options),
+            tools,
+            hooks,
+            limits,
+            keep_state=keep_state,
+            starts_paused=isinstance(base, Snapshot) and base.pending is not None,
+        )
         hooks.record("sandbox_made")
 
     @property
     def closed(self) -> bool:
         """Whether `close()` was called."""
-        return self._closed
+        return self._runner.is_closed
 
     @property
     def pending(self) -> PendingCall | None:
         """The call at which the run is paused, if it is."""
-        call = self._paused_at
-        return None if call is None else self._pending_call(call)
+        return self._runner.pending
 
     def run(
         self,
@@ -326,12 +293,12 @@ class Sandbox:
         """
         given = checked_inputs(self._limits, code, inputs, filename)
         check_on_output(on_output)
-        self._acquire()
+        runner = self._runner
+        runner.acquire()
         try:
-            return self._run(self._start_of(code, filename, given, on_output), self._limits.wall_time_s)
+            return runner.run(runner.start_of(code, filename, given, on_output), self._limits.wall_time_s)
         finally:
-            self._job = None
-            self._running.release()
+            runner.release()
 
     def resume(
         self,
@@ -364,12 +331,12 @@ class Sandbox:
         """
         reply = checked_reply(value, error, arguments)
         check_on_output(on_output)
-        self._acquire()
+        runner = self._runner
+        runner.acquire()
         try:
-            return self._run(self._rest_of(reply, on_output), self._native.time_left_s())
+            return runner.run(runner.rest_of(reply, on_output), runner.native.time_left_s())
         finally:
-            self._job = None
-            self._running.release()
+            runner.release()
 
     def snapshot(self) -> Snapshot:
         """Takes a snapshot: of kept globals, or of the run that is paused.
@@ -385,18 +352,19 @@ class Sandbox:
             SandboxPoisonedError: `keep_state` is set and the last run lost the state.
             SnapshotError, GuestCrashError, ProtocolError: The VM does not come to rest; its state is lost.
         """
-        self._acquire()
+        runner = self._runner
+        runner.acquire()
         try:
-            snapshot = Snapshot(self._native.snapshot())
+            snapshot = Snapshot(runner.native.snapshot())
             self._hooks.record("snapshot_taken")
             return snapshot
         except PolicyError:
             raise
         except HypercellError as error:
-            self._lose(str(error))
+            runner.lose(str(error))
             raise
         finally:
-            self._running.release()
+            runner.release()
 
     def reset(self) -> None:
         """Drops kept state and a paused run; the next run starts as the image or the snapshot does.
@@ -405,16 +373,7 @@ class Sandbox:
             SandboxClosedError: The sandbox is closed.
             SandboxBusyError: Something runs in it.
         """
-        if self._closed:
-            raise SandboxClosedError("the sandbox is closed")
-        if not self._running.acquire(blocking=False):
-            raise SandboxBusyError("this sandbox runs something already; it cannot be reset now")
-        try:
-            self._native.reset()
-            self._paused_at = self._lost = None
-            self._hooks.record("state_reset")
-        finally:
-            self._running.release()
+        self._runner.reset()
 
     def cancel(self) -> bool:
         """Stops the run that is going on or paused, from any thread; `run` or `resume` then raises `RunCancelledError`.
@@ -422,23 +381,19 @@ class Sandbox:
         Returns:
             Whether there was one. One that ends at this moment may still return its result.
         """
-        return self._stop(CANCELLED)
+        return self._runner.stop(CANCELLED)
 
     def close(self) -> None:
         """Ends the sandbox and any run in it, which then raises `SandboxClosedError`. May be called again."""
-        was_closed, self._closed = self._closed, True
-        was_running = self._stop(CLOSED)
-        self._paused_at = None
-        self._native.close()
+        was_closed = self.closed
+        self._runner.close()
         if self._own_pool is not None:
             self._own_pool.close()
-        if not was_running:
-            self._drop_worker(_JOIN_S)
         if not was_closed:
             self._hooks.record("sandbox_closed")
 
     def __enter__(self) -> Sandbox:
-        if self._closed:
+        if self.closed:
             raise SandboxClosedError("the sandbox is closed")
         return self
 
@@ -448,202 +403,6 @@ class Sandbox:
         self.close()
 
     def __repr__(self) -> str:
-        state = "ready" if self._paused_at is None else "paused"
-        state = "closed" if self._closed else "running" if self._running.locked() else state
-        return f"<hypercell.Sandbox {state}, tools {list(self._tools)}>"
-
-    def _acquire(self) -> None:
-        """Takes the sandbox for this thread, until `_running` is released."""
-        if not self._running.acquire(blocking=False):
-            raise SandboxBusyError("this sandbox runs something already; use one sandbox for each thread")
-        try:
-            self._check_usable()
-        except BaseException:
-            self._running.release()
-            raise
-
-    def _check_usable(self) -> None:
-        if self._closed:
-            raise SandboxClosedError("the sandbox is closed")
-        if _process.is_exiting():
-            raise SandboxClosedError("the sandbox cannot run anything while the process ends")
-        if self._lost is not None:
-            raise SandboxPoisonedError(
-                f"the kept state of this sandbox is lost: {self._lost}; call reset() to start again"
-            )
-
-    def _make_native(self) -> Any:
-        return native().Sandbox(self._base._native, **self._native_options)
-
-    def _start_of(
-        self, code: str, filename: str, inputs: dict[str, Any], on_output: OnOutput | None
-    ) -> Callable[[Job], Any]:
-        """Returns the work of a run."""
-        return functools.partial(
-            _drive.start, self._native, self._tools, self._hooks, on_output, code, filename, inputs
-        )
-
-    def _rest_of(self, reply: Reply, on_output: OnOutput | None) -> Callable[[Job], Any]:
-        """Returns the work of what is left of a paused run."""
-        call = self._paused_at
-        if call is None:
-            raise PolicyError("no run is paused in this sandbox")
-        return functools.partial(
-            _drive.resume, self._native, self._tools, self._hooks, on_output, call, reply
-        )
-
-    def _run(self, work: Callable[[Job], Any], time_s: float | None) -> RunResult:
-        started = time.monotonic()
-        job = self._new_job(work, time_s)
-        worker = self._ready_worker()
-        try:
-            worker.submit(job)
-            self._wait(job, job.deadline)
-        except BaseException:
-            self._end(job, CALLER_LEFT)
-            self._lose("the run was interrupted")
-            raise
-        finally:
-            if self._closed:
-                self._drop_worker()
-        return self._outcome(job, time.monotonic() - started)
-
-    def _new_job(
-        self,
-        work: Callable[[Job], Any],
-        time_s: float | None,
-        *,
-        home: Home | None = None,
-        on_wake: Callable[[], None] | None = None,
-    ) -> Job:
-        """Makes the job of a run, or of its rest, which `close` and `cancel` find from now on."""
-        deadline = None if time_s is None else time.monotonic() + time_s
-        job = self._job = Job(work, deadline, home=home, on_wake=on_wake)
-        # Whoever closed before `close` could find the job is found here.
-        self._check_usable()
-        return job
-
-    def _forget_job(self, job: Job) -> None:
-        if self._job is job:
-            self._job = None
-        if self._closed:
-            self._drop_worker()
-
-    def _wait(self, job: Job, deadline: float | None) -> None:
-        """Waits until the job is done or left behind."""
-        while not job.is_done:
-            job.wait(_LOOK_S if deadline is None else min(_LOOK_S, deadline - time.monotonic()))
-            if job.is_done:
-                return
-            if job.stop_reason is None:
-                if deadline is None or time.monotonic() < deadline:
-                    continue
-                if job.tool is None and job.wait(GRACE_S):
-                    return
-            self._end(job, TIME_IS_OVER)
-            return
-
-    def _end(self, job: Job, reason: str) -> None:
-        """Ends a job that goes on, or leaves it behind with its worker. Takes `_STOP_S` at most."""
-        until = time.monotonic() + _STOP_S
-        try:
-            while not job.is_done:
-                # Again each time: an interrupt before the guest's first turn does nothing.
-                job.stop(reason)
-                self._native.interrupt(reason)
-                if job.abandon() or time.monotonic() > until:
-                    break
-                job.wait(0)
-                job.wait(_REPEAT_S)
-        finally:
-            if job.abandon(at_all_costs=True):
-                # The worker stays in the native sandbox until its tool returns.
-                self._left_behind = self._native
-                self._native = self._make_native()
-                if isinstance(self._base, Snapshot) and self._base.pending is not None:
-                    # This one has the paused run once more, which must not begin again.
-                    self._native.reset()
-                self._drop_worker()
-
-    def _outcome(self, job: Job, used_s: float) -> RunResult:
-        """Returns the result of a job that is done or left behind, or raises what it ended with."""
-        is_done, error = job.is_done, job.error
-        job.error = None
-        if is_done and error is None:
-            self._paused_at = job.value if hasattr(job.value, "args") else None
-            if self._paused_at is not None:
-                return result_of(self._native.partial(), self.pending)
-            result = result_of(job.value)
-            if result.error is not None and result.error.type == "SystemExit" and not result.error.traceback:
-                # os._exit, which leaves no traceback, ended the interpreter.
-                self._lose(result.error.message)
-            return result
-        if error is None or (job.stop_reason is not None and isinstance(error, RunCancelledError)):
-            error = error_of(job.stop_reason, used_s, self._limits.wall_time_s)
-        if isinstance(error, TimeLimitError) and job.blamed_tool is not None:
-            error.tool = job.blamed_tool
-            error.args = (f"{error}: tool {job.blamed_tool!r} had not returned",)
-        if isinstance(error, (LimitError, OutputDirError, GuestCrashError, RunCancelledError, ProtocolError)):
-            error.result = self._partial()
-        # These say that nothing ran, unless a function of the caller raised them in the middle of the run.
-        if job.had_tool or not isinstance(error, (PolicyError, SandboxBusyError, ValueNotSendableError)):
-            self._lose(str(error))
-        try:
-            raise error
-        finally:
-            # A traceback that refers to itself would keep this sandbox alive.
-            del error
-
-    def _partial(self) -> RunResult | None:
-        left_behind, self._left_behind = self._left_behind, None
-        done = (left_behind or self._native).partial()
-        return None if done is None else result_of(done)
-
-    def _lose(self, why: str) -> None:
-        """Notes that the VM is gone, and with it what it kept."""
-        self._paused_at = None
-        if self._keep_state:
-            self._lost = why
-
-    def _pending_call(self, call: Any) -> PendingCall:
-        try:
-            return PendingCall(call.name, self._tools[call.name].by_name(call.args), call.line)
-        except ArgumentError:
-            return PendingCall(call.name, call.args, call.line)
-
-    def _stop(self, reason: str) -> bool:
-        job = self._job
-        if job is None:
-            return self._paused_at is not None and bool(self._native.interrupt(reason))
-        job.stop(reason)
-        self._native.interrupt(reason)
-        return True
-
-    def _ready_worker(self) -> Worker:
-        worker = self._worker
-        if worker is None or not worker.is_ours:
-            worker = self._worker = Worker()
-        return worker
-
-    def _drop_worker(self, join_s: float = 0) -> None:
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.stop(join_s)
-
-    def _end_with_process(self) -> None:
-        """Gets the worker out of the guest: a thread that comes back after Python's end would crash the process."""
-        job = self._job
-        until = time.monotonic() + _STOP_S
-        while job is not None and not job.is_done and time.monotonic() < until:
-            job.stop(EXITING)
-            self._native.interrupt(EXITING)
-            if job.abandon():
-                break
-            time.sleep(_REPEAT_S)
-
-    def _forget_parent(self) -> None:
-        """Drops what a forked child cannot use: threads, and locks that they may have held."""
-        if self._job is not None:
-            self._native = self._make_native()
-        self._running = threading.Lock()
-        self._job = self._worker = None
+        state = "ready" if self.pending is None else "paused"
+        state = "closed" if self.closed else "running" if self._runner.is_running else state
+        return f"<hypercell.Sandbox {state}, tools {self._names}>"

@@ -1,6 +1,6 @@
 """Why this side stops a run, and the error that says so to whoever called `run`.
 
-Before: `_sandbox`, `_async`. After: nothing.
+Before: `_runner`, `_async`. After: nothing.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ its thread, a daemon, and the sandbox goes on with another.
 A job is in the guest, in a tool, or done. It changes between them under one lock, so that exactly one side goes on
 after it was left behind: a job left in a tool never touches the guest again.
 
-Before: `_sandbox`, on the caller's thread. After: the native module and `_calls`, on the worker's.
+Before: `_runner`, on the caller's thread. After: the native module and `_calls`, on the worker's.
 """
 
 from __future__ import annotations

@@ -405,7 +405,7 @@ def test_loop_that_is_closed_early_leaves_nothing_behind(what):
     loop = asyncio.new_event_loop()
     task = loop.create_task(box.run(what))
     loop.run_until_complete(asyncio.sleep(0.2))
-    thread = box._box._native.threads[0]
+    thread = box._box._runner.native.threads[0]
     loop.close()
     task._log_destroy_pending = False
     del task
@@ -423,7 +423,7 @@ def test_dropped_sandbox_ends_its_thread():
     async def main():
         box = hypercell.AsyncSandbox()
         await box.run("aio_value")
-        return box._box._native.threads[0], weakref.ref(box._box)
+        return box._box._runner.native.threads[0], weakref.ref(box._box)
 
     thread, reference = asyncio.run(main())
     gc.collect()

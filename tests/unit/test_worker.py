@@ -104,8 +104,8 @@ def test_runs_share_one_thread_that_is_made_by_the_first(make):
     for _ in range(3):
         box.run("value")
     assert threading.active_count() == before + 1
-    assert len(set(box._native.threads)) == 1
-    assert box._native.threads[0] is not threading.current_thread()
+    assert len(set(box._runner.native.threads)) == 1
+    assert box._runner.native.threads[0] is not threading.current_thread()
     box.close()
     assert threading.active_count() == before
 
@@ -114,7 +114,7 @@ def test_runs_share_one_thread_that_is_made_by_the_first(make):
 def test_dropped_sandbox_ends_its_thread():
     box = hypercell.Sandbox()
     box.run("value")
-    thread, reference = box._native.threads[0], weakref.ref(box)
+    thread, reference = box._runner.native.threads[0], weakref.ref(box)
     del box
     gc.collect()
     thread.join(5)
@@ -143,7 +143,7 @@ def test_guest_is_ended_by_the_native_side_at_the_limit(make):
     assert (str(caught.value), caught.value.tool) == ("too long", None)
     assert caught.value.result.stdout == "spinning\n"
     assert box.run("value").value == 42
-    assert len(set(box._native.threads)) == 1
+    assert len(set(box._runner.native.threads)) == 1
 
 
 def test_tool_answers_reach_the_guest(make):
@@ -182,7 +182,7 @@ def test_sync_tool_that_does_not_return_is_left_behind_at_the_limit_and_named(ma
         came_back.set()
 
     box = make({"tool": hang}, wall_time_s=0.2)
-    left_behind = box._native
+    left_behind = box._runner.native
     before = time.monotonic()
     with pytest.raises(hypercell.TimeLimitError) as caught:
         box.run("call")
@@ -193,7 +193,7 @@ def test_sync_tool_that_does_not_return_is_left_behind_at_the_limit_and_named(ma
     assert str(error).endswith(" s, which exceeds wall_time_s, which is 0.2 s: tool 'tool' had not returned")
     assert error.result.stdout == "calling\n"
     assert box.run("value").value == 42
-    (first,), (second,) = left_behind.threads, box._native.threads
+    (first,), (second,) = left_behind.threads, box._runner.native.threads
     assert first is not second
     release.set()
     assert came_back.wait(5)
@@ -271,7 +271,7 @@ def test_tasks_that_async_tools_left_running_end_with_the_sandbox(make):
     tasks = []
     box = make({"tool": start})
     box.run("call")
-    thread = box._native.threads[0]
+    thread = box._runner.native.threads[0]
     box.close()
     thread.join(5)
     assert seen == ["ended"]
@@ -300,7 +300,7 @@ def test_base_exception_of_a_tool_ends_the_run_and_reaches_the_caller(make, kind
     box = make({"tool": stop})
     with pytest.raises(kind, match="from the tool"):
         box.run("call")
-    assert box._native.guest is None
+    assert box._runner.native.guest is None
     assert box.run("value").value == 42
 
 
@@ -338,7 +338,7 @@ def test_cancel_ends_a_run_from_another_thread(make, what):
     box = make({"tool": hang}, wall_time_s=None)
     assert box.cancel() is False
     thread, outcome = run_in_thread(lambda: box.run(what))
-    while not (started.is_set() or box._native.stdout == "spinning\n"):
+    while not (started.is_set() or box._runner.native.stdout == "spinning\n"):
         time.sleep(0.001)
     assert box.cancel() is True
     thread.join(1)
@@ -358,7 +358,7 @@ def test_close_ends_a_run_from_another_thread(make, what):
 
     box = make({"tool": hang}, wall_time_s=None)
     thread, outcome = run_in_thread(lambda: box.run(what))
-    while not (started.is_set() or box._native.stdout == "spinning\n"):
+    while not (started.is_set() or box._runner.native.stdout == "spinning\n"):
         time.sleep(0.001)
     box.close()
     thread.join(1)
@@ -391,15 +391,15 @@ def test_answer_that_a_stop_made_of_a_tool_does_not_reach_the_guest(make):
         await asyncio.sleep(60)
 
     box = make({"tool": hang})
-    interrupt = box._native.interrupt
+    interrupt = box._runner.native.interrupt
 
     def interrupt_late(reason):
         # Whoever stops the run is held up after the tool was cancelled: its worker goes on first.
-        if threading.current_thread() not in box._native.threads:
+        if threading.current_thread() not in box._runner.native.threads:
             time.sleep(0.3)
         return interrupt(reason)
 
-    box._native.interrupt = interrupt_late
+    box._runner.native.interrupt = interrupt_late
     stopped = []
 
     def run():
@@ -465,7 +465,7 @@ def test_second_ctrl_c_does_not_leave_the_sandbox_busy(make):
         box.run("deaf")
     assert time.monotonic() - before < 1
     release.set()
-    while box._native.inside.locked():
+    while box._runner.native.inside.locked():
         time.sleep(0.001)
     assert box.run("value").value == 42
 
@@ -501,8 +501,8 @@ def test_limits_and_tools_reach_the_native_side(make):
         return a + b
 
     box = make([add], on_audit=print)
-    options = box._native.options
-    assert options["tools"] == [("add", "Adds.", repr(box._tools["add"].schema), False)]
+    options = box._runner.native.options
+    assert options["tools"] == [("add", "Adds.", repr(box._runner._tools["add"].schema), False)]
     assert options["audit"] is box._hooks.log is not None
     assert options["output_bytes"] == 1 << 20
     assert box.run("call", inputs={"name": "add", "args": {"a": 1, "b": 2}}).value == [("ok", 3)]
@@ -525,7 +525,7 @@ def test_forked_child_gets_a_worker_of_its_own(make):
     if child == 0:
         status = 1
         try:
-            busy._native.guest = None
+            busy._runner.native.guest = None
             status = 0 if (idle.run("value").value, busy.run("value").value) == (42, 42) else 2
         finally:
             os._exit(status)
@@ -538,11 +538,11 @@ def test_forked_child_gets_a_worker_of_its_own(make):
 def test_end_of_the_process_gets_workers_out_of_the_guest(make, monkeypatch):
     box = make(wall_time_s=None)
     thread, outcome = run_in_thread(lambda: box.run("spin"))
-    while box._native.stdout != "spinning\n":
+    while box._runner.native.stdout != "spinning\n":
         time.sleep(0.001)
     monkeypatch.setattr(_process, "_is_exiting", False)
     _process._end_all()
-    assert not box._native.inside.locked()
+    assert not box._runner.native.inside.locked()
     thread.join(5)
     assert isinstance(outcome[0], hypercell.RunCancelledError)
     with pytest.raises(hypercell.SandboxClosedError):
