@@ -14,7 +14,9 @@ use hypercell_abi::{NamedValues, RawValue};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
+use crate::error::UsageError;
 use crate::gate::{FileAttempt, HttpAttempt, HttpChange};
+use crate::limits::Limits;
 
 /// An encoded Python value that was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -51,6 +53,25 @@ pub struct RunSpec<'a> {
     pub name: &'a str,
     /// Values put into the globals.
     pub inputs: NamedValues<'a>,
+}
+
+impl RunSpec<'_> {
+    /// Checks what a guest need not be made for.
+    pub(crate) fn check(&self, limits: &Limits) -> Result<(), UsageError> {
+        let (len_bytes, max_bytes) = (u64::try_from(self.code.len()).unwrap_or(u64::MAX), limits.code_bytes);
+        if len_bytes > max_bytes {
+            return Err(UsageError::CodeTooLong { len_bytes, max_bytes });
+        }
+        if let Some(offset) = self.code.find('\0') {
+            return Err(UsageError::CodeHasNul { offset });
+        }
+        let (depth, max_depth) =
+            (u64::try_from(self.inputs.as_value().depth()).unwrap_or(u64::MAX), limits.value_depth);
+        if depth > max_depth {
+            return Err(UsageError::InputsTooDeep { depth, max_depth });
+        }
+        Ok(())
+    }
 }
 
 /// Where a run has got to.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use hypercell_abi::message::RunRequest;
-use hypercell_abi::{HostFrame, NamedValues};
+use hypercell_abi::HostFrame;
 
 use crate::answers::{Answers, Flow, PendingCall, Run};
 use crate::artifacts::{self, Artifacts};
@@ -196,8 +196,7 @@ impl<S: EngineSource + 'static> Sandbox<S> {
             }
         }
         self.check_idle()?;
-        check_code(spec.code, self.options.limits.code_bytes)?;
-        check_inputs(spec.inputs, self.options.limits.value_depth)?;
+        spec.check(&self.options.limits)?;
         self.control.begin(&self.options.limits)?;
         self.control.count_code(spec.code);
         self.control.count_value(Crossing::Inputs, spec.inputs.as_value());
@@ -570,26 +569,6 @@ impl<S: EngineSource + 'static> Supply<S> {
 impl<S: EngineSource + 'static> Held<S> {
     fn new(guest: Guest<S::Engine>, lease: Option<Lease<S>>) -> Self {
         Self { guest, condition: Condition::Ready, lease }
-    }
-}
-
-/// Checks what a guest need not be made for.
-fn check_code(code: &str, max_bytes: u64) -> Result<(), UsageError> {
-    let len_bytes = u64::try_from(code.len()).unwrap_or(u64::MAX);
-    if len_bytes > max_bytes {
-        return Err(UsageError::CodeTooLong { len_bytes, max_bytes });
-    }
-    match code.find('\0') {
-        Some(offset) => Err(UsageError::CodeHasNul { offset }),
-        None => Ok(()),
-    }
-}
-
-/// Checks inputs, which are one map.
-fn check_inputs(inputs: NamedValues<'_>, max_depth: u64) -> Result<(), UsageError> {
-    match u64::try_from(inputs.as_value().depth()).unwrap_or(u64::MAX) {
-        depth if depth > max_depth => Err(UsageError::InputsTooDeep { depth, max_depth }),
-        _ => Ok(()),
     }
 }
 
