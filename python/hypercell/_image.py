@@ -115,7 +115,7 @@ class Image:
             requirements: A requirements file whose distributions are included too. They must be installed in the
                 environment, in versions that the file allows; nothing is installed.
             warm: Modules to import before the image is captured, besides the usual ones of the standard library.
-            python: The interpreter, CPython 3.10 to 3.14, or the directory of a virtual environment; this interpreter
+            python: The interpreter, CPython 3.10 to 3.15, or the directory of a virtual environment; this interpreter
                 unless given.
             cache_dir: Directory of the cache; `HYPERCELL_CACHE_DIR` or the user's cache directory unless given.
                 Images in it are trusted like code: it must not be writable by others.

@@ -43,7 +43,7 @@ fn interpreters() -> Vec<PathBuf> {
 fn supported_interpreters() -> Vec<Interpreter> {
     let supported: Vec<Interpreter> =
         interpreters().iter().filter_map(|path| Interpreter::discover(path).ok()).collect();
-    assert!(!supported.is_empty(), "no CPython 3.10 to 3.14 on this machine");
+    assert!(!supported.is_empty(), "no CPython 3.10 to 3.15 on this machine");
     supported
 }
 
@@ -198,9 +198,9 @@ fn every_source_of_the_image_has_byte_code() {
 fn old_interpreters_are_refused_by_version() {
     for python in interpreters() {
         match Interpreter::discover(&python) {
-            Ok(interpreter) => assert!((10..=14).contains(&interpreter.version[1])),
+            Ok(interpreter) => assert!((10..=15).contains(&interpreter.version[1])),
             Err(ImageError::InterpreterUnsupported { detail, .. }) => {
-                assert!(detail.ends_with("; use CPython 3.10 to 3.14"), "{detail}");
+                assert!(detail.ends_with("; use CPython 3.10 to 3.15"), "{detail}");
             }
             Err(other) => panic!("{}: {other}", python.display()),
         }

@@ -19,7 +19,7 @@ const DISCOVER: &str = include_str!("discover.py");
 /// A cold start from a network file system takes seconds.
 const DISCOVER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The oldest and the newest minor version of CPython 3 that an image can hold.
-const SUPPORTED_MINORS: std::ops::RangeInclusive<u32> = 10..=14;
+const SUPPORTED_MINORS: std::ops::RangeInclusive<u32> = 10..=15;
 
 /// What `discover.py` answers. The optional part is left out by interpreters that are refused.
 #[derive(Debug, Deserialize)]
@@ -95,7 +95,7 @@ impl Interpreter {
     /// # Errors
     ///
     /// [`ImageError::InterpreterStart`] and [`ImageError::InterpreterAnswer`] where it does not run,
-    /// [`ImageError::InterpreterUnsupported`] where it is not a CPython 3.10 to 3.14 for x86-64 glibc Linux.
+    /// [`ImageError::InterpreterUnsupported`] where it is not a CPython 3.10 to 3.15 for x86-64 glibc Linux.
     pub fn discover(python: &Path) -> Result<Interpreter, ImageError> {
         let (version, environment) = ask(python)?;
         let (base_version, base) = ask(&environment.base_executable)?;
