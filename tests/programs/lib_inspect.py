@@ -32,7 +32,8 @@ class Double(ast.NodeTransformer):
 
 print(eval(compile(Double().visit(ast.parse("3 + 4", mode="eval")), "ast", "eval")))
 print("RETURN_VALUE" in {i.opname for i in dis.get_instructions(area)}, area.__code__.co_varnames)
-table = symtable.symtable("def f(a):\n    global g\n    b = a\n", "s", "exec").get_children()[0]
+scopes = symtable.symtable("def f(a):\n    global g\n    b = a\n", "s", "exec").get_children()
+table = next(scope for scope in scopes if scope.get_name() == "f")
 print(sorted(table.get_identifiers()), table.get_parameters(), table.lookup("g").is_global())
 print([(tokenize.tok_name[t.type], t.string) for t in tokenize.generate_tokens(io.StringIO("a += 1 # c\n").readline)][:4])
 interpreter = code.InteractiveInterpreter({"n": 20})
