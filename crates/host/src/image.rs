@@ -2,7 +2,7 @@
 //!
 //! [`Image::open`] is the way in. It asks the interpreter what it is (`discover`), lists the guest's files
 //! (`stdlib`, `packages`, `libraries`, `system`), names the result by its contents (`digest`), and looks there in the
-//! cache (`cache`). What is not there is compiled (`bytecode`), packed (`pack`), booted, warmed and captured (`build`). A
+//! cache (`cache`). What is not there is compiled (`bytecode`, `compiled`), packed (`pack`), booted, warmed and captured (`build`). A
 //! second process takes a short cut past all of it (`fingerprint`).
 //!
 //! Guarantees: two processes that ask for the same image build it once; an image is complete or absent; an
@@ -21,6 +21,7 @@ mod bytecode;
 mod cache;
 mod catalog;
 mod collect;
+mod compiled;
 mod cpu;
 mod digest;
 mod discover;
@@ -51,6 +52,7 @@ use std::path::{Path, PathBuf};
 
 use cache::{BuildLock, Cache, Entry, Lookup};
 use collect::Collected;
+use compiled::Compiled;
 use digest::Settings;
 use fingerprint::{Fingerprint, Request};
 
@@ -256,7 +258,8 @@ impl Plan<'_> {
         let Collected { interpreter, mut tree, package_versions, unloadable, .. } = self.collected;
         let staging = cache.staging(lock)?;
         report("compiling Python sources", 0.1)?;
-        bytecode::add_bytecode(&mut tree, &interpreter, &staging.path().join("bytecode"))?;
+        let kept = Compiled::new(cache.root(), &interpreter);
+        bytecode::add_bytecode(&mut tree, &interpreter, &staging.path().join("bytecode"), &kept)?;
         report("packing files", 0.4)?;
         let archive = pack::pack(&tree)?;
         let (memory_bytes, scratch_bytes) = memory_class(self.options.memory_bytes);
@@ -308,6 +311,7 @@ impl Plan<'_> {
 pub fn pack_archive(python: &Path, guest_dir: &Path, packages: &[String]) -> Result<Vec<u8>, ImageError> {
     let mut collected = collect::collect(python, guest_dir, packages)?;
     let staging = tempfile::tempdir().map_err(ImageError::read("the temporary directory"))?;
-    bytecode::add_bytecode(&mut collected.tree, &collected.interpreter, staging.path())?;
+    let kept = Compiled::new(staging.path(), &collected.interpreter);
+    bytecode::add_bytecode(&mut collected.tree, &collected.interpreter, staging.path(), &kept)?;
     pack::pack(&collected.tree)
 }

@@ -4,29 +4,37 @@
 //! (unchecked-hash files, PEP 552).
 //! Never: uses byte code that the host has: it names host paths. A source that does not compile is no error.
 //!
-//! Before: `image`. After: `script`, `tree`.
+//! Before: `image`. After: `compiled` for what earlier builds compiled, `script`, `tree`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use super::compiled::Compiled;
 use super::discover::Interpreter;
 use super::error::ImageError;
 use super::script::{Script, SiteImport};
 use super::tree::{FileTree, Node, Source};
 
-const COMPILE: &str = include_str!("compile.py");
+pub(super) const COMPILE: &str = include_str!("compile.py");
 /// The standard library takes 6 s on one core; a large set of packages ten times that.
 const COMPILE_TIMEOUT: Duration = Duration::from_secs(900);
 /// More processes than this wait for the disk.
 const MAX_WORKERS: usize = 8;
 
-/// Source on the host, path in the guest, output on the host.
+/// Copy of a source on the host, its path in the guest, output on the host.
 type Job = (PathBuf, String, PathBuf);
 
-/// Compiles every `.py` file of the tree into `staging` and adds the results. Returns the sources that do not
-/// compile, with the reason.
+/// Byte code that is being compiled.
+struct Due {
+    guest: String,
+    key: String,
+    output: PathBuf,
+}
+
+/// Adds the byte code of every `.py` file to the tree: what `kept` has, and what is compiled into `staging` now. Returns
+/// the sources that do not compile, with the reason.
 ///
 /// # Errors
 ///
@@ -35,30 +43,40 @@ pub(crate) fn add_bytecode(
     tree: &mut FileTree,
     interpreter: &Interpreter,
     staging: &Path,
+    kept: &Compiled,
 ) -> Result<Vec<(String, String)>, ImageError> {
     let tag = format!("cpython-{}{}", interpreter.version[0], interpreter.version[1]);
-    let mut jobs: Vec<(u64, Job)> = Vec::new();
-    let mut outputs: Vec<(String, PathBuf)> = Vec::new();
-    for (guest, node) in tree.iter() {
+    let mut jobs: Vec<(usize, Job)> = Vec::new();
+    let mut due: Vec<Due> = Vec::new();
+    let mut ready: Vec<(String, Vec<u8>)> = Vec::new();
+    for (path, node) in tree.iter() {
         let Node::File { source, .. } = node else { continue };
-        let Some((dir, stem)) = guest.strip_suffix(".py").and_then(|path| path.rsplit_once('/')) else {
+        let Some((dir, stem)) = path.strip_suffix(".py").and_then(|path| path.rsplit_once('/')) else {
             continue;
         };
-        let number = outputs.len();
-        let host = match source.host_path() {
-            Some(path) => path.to_path_buf(),
-            None => write_source(staging, number, &source.contents()?)?,
-        };
-        let output = staging.join(format!("pyc/{number}.pyc"));
-        let size = fs::metadata(&host).map_or(0, |metadata| metadata.len());
-        jobs.push((size, (host, guest.to_owned(), output.clone())));
-        outputs.push((format!("{dir}/__pycache__/{stem}.{tag}.pyc"), output));
+        let guest = format!("{dir}/__pycache__/{stem}.{tag}.pyc");
+        let contents = source.contents()?;
+        let key = kept.key(path, &contents);
+        if let Some(code) = kept.find(&key) {
+            ready.push((guest, code));
+            continue;
+        }
+        // A copy: what is kept under the key must come from the bytes that the key is of.
+        let copy = write_source(staging, due.len(), &contents)?;
+        let output = staging.join(format!("pyc/{}.pyc", due.len()));
+        jobs.push((contents.len(), (copy, path.to_owned(), output.clone())));
+        due.push(Due { guest, key, output });
     }
     let failed = compile(interpreter, share_out(jobs))?;
-    for (guest, output) in outputs {
-        if output.is_file() {
-            tree.add_derived(&guest, Source::Host(output));
+    for Due { guest, key, output } in due {
+        if let Ok(code) = fs::read(&output) {
+            // What is not kept costs time only.
+            let _ = kept.keep(&key, &code);
+            ready.push((guest, code));
         }
+    }
+    for (guest, code) in ready {
+        tree.add_derived(&guest, Source::Bytes(code));
     }
     Ok(failed)
 }
@@ -72,7 +90,7 @@ fn write_source(staging: &Path, number: usize, contents: &[u8]) -> Result<PathBu
 }
 
 /// Gives each worker about the same number of bytes: the largest first, one after the other.
-fn share_out(mut jobs: Vec<(u64, Job)>) -> Vec<Vec<Job>> {
+fn share_out(mut jobs: Vec<(usize, Job)>) -> Vec<Vec<Job>> {
     let workers = thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
     jobs.sort_by(|(left, _), (right, _)| right.cmp(left));
     let mut shares: Vec<Vec<Job>> = vec![Vec::new(); workers];

@@ -3,6 +3,7 @@
 //! ```text
 //! <cache>/build.lock            held while an image is built: two processes build it once
 //! <cache>/keys/<request>.json   see `fingerprint`
+//! <cache>/bytecode/<key>        see `compiled`
 //! <cache>/images/<digest>/      one image; appears complete, by a rename
 //!     image.json                what it is, with the size and digest of every other file
 //!     snapshot/                 see `vm`
@@ -160,6 +161,11 @@ impl Cache {
             )));
         }
         Ok(Cache { root: root.to_path_buf() })
+    }
+
+    /// Returns the directory itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Returns where the key file of a request is.
@@ -361,8 +367,15 @@ pub(crate) fn verify(entry: &Entry) -> Result<(), String> {
     Ok(())
 }
 
-fn make_dir(path: &Path) -> io::Result<()> {
+/// Makes a directory, and those above it, for this user alone.
+pub(super) fn make_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(DIR_MODE).create(path)
+}
+
+/// Whether a time is at least so long ago.
+pub(super) fn is_older(time: SystemTime, age: Duration) -> bool {
+    // A time to come is not old: somebody has set the clock.
+    time.elapsed().is_ok_and(|elapsed| elapsed >= age)
 }
 
 fn make_private(path: &Path, mode: u32) -> io::Result<()> {

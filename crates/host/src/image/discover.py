@@ -10,6 +10,11 @@ import site
 import sys
 import sysconfig
 
+try:
+    from importlib.util import MAGIC_NUMBER
+except ImportError:
+    MAGIC_NUMBER = b""  # an interpreter that is refused
+
 
 def describe():
     version = list(sys.version_info[:3])
@@ -46,6 +51,7 @@ def describe():
         platlibdir=sys.platlibdir,
         soabi=sysconfig.get_config_var("SOABI"),
         ext_suffix=sysconfig.get_config_var("EXT_SUFFIX"),
+        bytecode_magic=MAGIC_NUMBER.hex(),
         is_free_threaded=bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
         libc=libc,
         zone_dirs=(sysconfig.get_config_var("TZPATH") or "/usr/share/zoneinfo").split(os.pathsep),

@@ -44,6 +44,7 @@ struct Facts {
     dynload: Vec<PathBuf>,
     config_header: PathBuf,
     ext_suffix: Option<String>,
+    bytecode_magic: String,
     is_free_threaded: bool,
     libc: Option<String>,
     zone_dirs: Vec<PathBuf>,
@@ -75,6 +76,8 @@ pub struct Interpreter {
     pub config_header: PathBuf,
     /// What names of compiled modules end in, `.cpython-311-x86_64-linux-gnu.so`.
     pub ext_suffix: String,
+    /// Which form of byte code it writes and runs, as hexadecimal digits.
+    pub bytecode_magic: String,
     /// Version of the C library, `glibc 2.36`.
     pub libc: String,
     /// Where `zoneinfo` looks for time zones.
@@ -147,6 +150,7 @@ impl Interpreter {
             dynload: base.dynload,
             config_header: base.config_header,
             ext_suffix: base.ext_suffix.unwrap_or_else(|| ".so".to_owned()),
+            bytecode_magic: base.bytecode_magic,
             libc,
             zone_dirs: base.zone_dirs,
             site_dirs: environment.site_dirs,
