@@ -87,6 +87,8 @@ def _list(_: argparse.Namespace) -> int:
     images = Image.list()
     _table(images)
     print(f"{len(images)} images, {sum(one.size_bytes for one in images) / MIB:.0f} MiB")
+    if bytecode_bytes := Image.bytecode_bytes():
+        print(f"{bytecode_bytes / MIB:.0f} MiB of byte code for further builds")
     return 0
 
 
@@ -100,7 +102,8 @@ def _show(options: argparse.Namespace) -> int:
         "warm": " ".join(one.warm),
         "not importable": "; ".join(f"{name}: {reason}" for name, reason in one.warm_failed.items())
         or "none",
-        "size": f"{one.size_bytes / MIB:.1f} MiB",
+        "size": f"{one.size_bytes / MIB:.1f} MiB, {one.files_bytes / MIB:.1f} MiB of it files",
+        "built": f"in {one.build_s:.1f} s{', elsewhere' if one.is_imported else ''}",
         "memory": f"up to {one.memory_bytes / MIB:.0f} MiB",
         "hypercell": one.hypercell_version,
         "last used": _time(one.last_used),
@@ -135,11 +138,11 @@ def _import(options: argparse.Namespace) -> int:
 def _table(images: tuple[ImageInfo, ...]) -> None:
     for one in images:
         packages = ", ".join(one.packages) or "no packages"
-        state = textwrap.shorten(one.unusable or packages, _WIDTH - 50, placeholder=" ...")
+        state = textwrap.shorten(one.unusable or packages, _WIDTH - 59, placeholder=" ...")
         python = one.python_version or "unknown"
         print(
             f"{one.digest[:_SHOWN_DIGITS]}  python {python:8} {one.size_bytes / MIB:6.0f} MiB  "
-            f"{_time(one.last_used)}  {state}"
+            f"{one.build_s:5.1f} s  {_time(one.last_used)}  {state}"
         )
 
 

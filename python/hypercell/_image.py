@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
 import platform
 import sys
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from ._pool import Pool
 
 Progress = Callable[[str, float], None]
+
+# An image that is used every month stays.
+DEFAULT_CACHE_DAYS = 40
 
 # Fraction of the progress from which an image is built and not only looked for.
 _BUILD_FROM = 0.1
@@ -52,6 +56,22 @@ def cache_directory() -> str:
         return named
     base = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
     return str(Path(base) / "hypercell")
+
+
+def unused_for_s() -> float:
+    """Returns for how many seconds nobody must have used an image until a build removes it: `HYPERCELL_CACHE_DAYS`.
+
+    Raises:
+        ImageError: It is no number of days.
+    """
+    named = os.environ.get("HYPERCELL_CACHE_DAYS") or str(DEFAULT_CACHE_DAYS)
+    try:
+        days = float(named)
+    except ValueError:
+        days = math.nan
+    if not days > 0:
+        raise ImageError(f"HYPERCELL_CACHE_DAYS must be a number of days above 0, or inf, got {named!r}")
+    return days * 86_400
 
 
 def _names(what: str, names: Iterable[str]) -> list[str]:
@@ -109,6 +129,10 @@ class Image:
     ) -> Image:
         """Copies an interpreter, its standard library and chosen packages into an image, or loads it from the cache.
 
+        A build removes other images from the cache: those that were built there, that no process has open, and that none
+        has loaded for `HYPERCELL_CACHE_DAYS` (40 unless set, `inf` for ever), or for a day where the same call would now
+        give another image.
+
         Args:
             packages: Distributions of the environment to include, with what they require; none unless named. An extra
                 is named as in `"httpx[http2]"`.
@@ -151,6 +175,7 @@ class Image:
             packages=package_names,
             warm=warm_names,
             memory_bytes=memory_bytes,
+            unused_for_s=unused_for_s(),
             progress=progress if progress is not None else _terminal_progress(),
         )
         for notice in opened.notices:
@@ -220,6 +245,15 @@ class Image:
         return tuple(ImageInfo.of(one) for one in native().Image.list_cache(_cache(cache_dir)))
 
     @staticmethod
+    def bytecode_bytes(*, cache_dir: str | os.PathLike[str] | None = None) -> int:
+        """Returns the bytes of the byte code in the cache, which builds leave for those to come.
+
+        Raises:
+            ImageError: The cache cannot be used.
+        """
+        return int(native().Image.bytecode_bytes(_cache(cache_dir)))
+
+    @staticmethod
     def prune(
         *,
         unused_for: dt.timedelta | None = None,
@@ -229,7 +263,7 @@ class Image:
         """Removes images that are damaged or cannot start here from the cache. Sandboxes that run from one go on.
 
         Args:
-            unused_for: Removes those too that no process has loaded for so long.
+            unused_for: Removes those too that no process has loaded for so long, and byte code that no build has used.
             everything: Removes all.
             cache_dir: As for `from_environment`.
 
@@ -248,7 +282,9 @@ class Image:
             return everything or is_old or one.unusable is not None
 
         due = tuple(one for one in Image.list(cache_dir=cache) if is_due(one))
-        native().Image.remove(cache, [one.digest for one in due])
+        kept_for = dt.timedelta(0) if everything else unused_for
+        kept_for_s = None if kept_for is None else max(0.0, kept_for.total_seconds())
+        native().Image.remove(cache, [one.digest for one in due], kept_for_s)
         return due
 
     @property

@@ -22,6 +22,9 @@ class ImageInfo:
         warm: Modules that were imported before it was captured.
         warm_failed: Messages of those that could not be, by module.
         size_bytes: Bytes that it takes in the cache.
+        files_bytes: How many of them are the guest's files; the others are the memory of the started interpreter.
+        build_s: Seconds that its build took, on the machine where it was built.
+        is_imported: Whether it came as a file, by `Image.load`. No build removes it.
         memory_bytes: Largest `Limits.memory_bytes` of a sandbox on it.
         hypercell_version: Version of hypercell that made it.
         path: Its directory.
@@ -35,6 +38,9 @@ class ImageInfo:
     warm: tuple[str, ...]
     warm_failed: dict[str, str]
     size_bytes: int
+    files_bytes: int
+    build_s: float
+    is_imported: bool
     memory_bytes: int
     hypercell_version: str
     path: str

@@ -76,6 +76,7 @@ class Image:
         packages: list[str],
         warm: list[str],
         memory_bytes: int,
+        unused_for_s: float | None = None,
         progress: Callable[[str, float], object] | None = None,
     ) -> Image:
         """Loads the image from the cache, or builds it. Other threads run meanwhile; Ctrl-C ends it between stages.
@@ -87,6 +88,7 @@ class Image:
             packages: Distributions to include.
             warm: Modules to import before the snapshot.
             memory_bytes: Largest memory limit of sandboxes on the image.
+            unused_for_s: A build removes images that no process has used for so many seconds; none if not given.
             progress: Hears of each stage, from 0 to 1; what it raises ends the build.
 
         Raises:
@@ -118,8 +120,12 @@ class Image:
         """Lists the images of a cache, by digest; keys are the attributes of `hypercell.ImageInfo`."""
 
     @staticmethod
-    def remove(cache_dir: str, digests: list[str]) -> None:
-        """Removes images from a cache. Those that are not there are no error."""
+    def bytecode_bytes(cache_dir: str) -> int:
+        """Bytes of the byte code that builds have left for those to come."""
+
+    @staticmethod
+    def remove(cache_dir: str, digests: list[str], bytecode_unused_for_s: float | None = None) -> None:
+        """Removes images from a cache, those that are not there being no error, and byte code unused for so long."""
 
     @property
     def digest(self) -> str:

@@ -3,7 +3,7 @@
 //! [`Image::open`] is the way in. It asks the interpreter what it is (`discover`), lists the guest's files
 //! (`stdlib`, `packages`, `libraries`, `system`), names the result by its contents (`digest`), and looks there in the
 //! cache (`cache`). What is not there is compiled (`bytecode`, `compiled`), packed (`pack`), booted, warmed and captured (`build`). A
-//! second process takes a short cut past all of it (`fingerprint`).
+//! second process takes a short cut past all of it (`fingerprint`). After a build, what nobody uses any more goes (`trim`).
 //!
 //! Guarantees: two processes that ask for the same image build it once; an image is complete or absent; an
 //! error names the path and what to do.
@@ -38,6 +38,7 @@ mod script;
 mod stdlib;
 mod system;
 mod tree;
+mod trim;
 mod warm;
 
 pub(crate) use build::{memory_class, scratch_bytes};
@@ -47,8 +48,10 @@ pub(crate) use cpu::{difference as difference_of_processors, features as cpu_fea
 pub use discover::Interpreter;
 pub use error::ImageError;
 
+use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use cache::{BuildLock, Cache, Entry, Lookup};
 use collect::Collected;
@@ -73,6 +76,8 @@ pub struct ImageOptions {
     pub warm: Vec<String>,
     /// Largest memory limit of sandboxes on this image; served by the next class, of 128 or 512 MiB.
     pub memory_bytes: u64,
+    /// For how long nobody must have used an image until a build removes it; no build removes any if this is not given.
+    pub unused_for: Option<Duration>,
 }
 
 /// Hears about a build's stage and how much of it is done, from 0 to 1. It may stop the build.
@@ -84,6 +89,8 @@ pub struct Image {
     entry: Entry,
     snapshot: VmSnapshot,
     notices: Vec<String>,
+    /// Keeps builds of other processes from removing the entry.
+    _held: Option<File>,
 }
 
 impl Image {
@@ -127,6 +134,7 @@ impl Image {
             ControlFlow::Break(()) => Err(ImageError::Cancelled),
         };
         report("looking at the interpreter", 0.0)?;
+        let began = Instant::now();
         let collected = collect::collect(&options.python, &options.guest_dir, &options.packages)?;
         // Before the contents are read: a change in between gives another fingerprint next time.
         let fingerprint = Fingerprint::take(collected.watched.clone());
@@ -136,27 +144,33 @@ impl Image {
         let settings = Settings { kernel: &kernel, warm: &warm, cpu: &cpu, engine: &engine };
         let digest = digest::image_digest(&collected.tree, &settings)?;
 
+        let looked_for = began.elapsed();
+
+        let mut lock = None;
         let mut image = match load(&cache, &digest, &mut notices) {
             Some(image) => image,
             None => {
-                let lock = cache.lock(|| progress("waiting for another process's build", 0.1))?;
+                let lock = lock.insert(cache.lock(|| progress("waiting for another process's build", 0.1))?);
                 match load(&cache, &digest, &mut notices) {
                     Some(image) => image,
                     None => {
-                        let plan = Plan { options, collected, digest: &digest, kernel: &kernel, warm };
-                        plan.build(&cache, &lock, &report)?
+                        let plan =
+                            Plan { options, collected, looked_for, digest: &digest, kernel: &kernel, warm };
+                        plan.build(&cache, lock, &report)?
                     }
                 }
             }
         };
-        // Without a key file the next process is slower, and right all the same. A script in the interpreter's place
-        // (a version manager's) decides anew each time which interpreter it is.
-        if elf::is_elf(&options.python) {
-            let saved = cache.make_key_dir().and_then(|()| fingerprint.save(&digest, &key_file));
-            if let Err(error) = saved {
-                let file = key_file.display();
-                notices.push(format!("cannot write {file}: {error}; the next start will be slower"));
-            }
+        // A script in the interpreter's place (a version manager's) decides anew each time which interpreter it is.
+        let fingerprint =
+            if elf::is_elf(&options.python) { fingerprint } else { Fingerprint::take(Vec::new()) };
+        // Without a key file the next process is slower, and right all the same.
+        if let Err(error) = cache.make_key_dir().and_then(|()| fingerprint.save(&digest, &key_file)) {
+            let file = key_file.display();
+            notices.push(format!("cannot write {file}: {error}; the next start will be slower"));
+        }
+        if let (Some(lock), Some(unused_for)) = (&lock, options.unused_for) {
+            trim::trim(&cache, lock, unused_for);
         }
         image.notices = notices;
         report("ready", 1.0)?;
@@ -217,13 +231,15 @@ impl Image {
 
 /// Loads an entry. A damaged one is as good as absent, and leaves a notice.
 fn load(cache: &Cache, digest: &str, notices: &mut Vec<String>) -> Option<Image> {
+    // Before it is looked at: what is held is not removed.
+    let held = cache.hold(digest);
     let found = match cache.look_up(digest) {
         Lookup::Absent => return None,
         Lookup::Damaged(detail) => Err(detail),
         Lookup::Found(entry) => match VmSnapshot::load(&entry.snapshot_dir()) {
             Ok(snapshot) => {
                 cache.touch(&entry);
-                Ok(Image { entry: *entry, snapshot, notices: notices.clone() })
+                Ok(Image { entry: *entry, snapshot, notices: notices.clone(), _held: held })
             }
             Err(error) => Err(error.to_string()),
         },
@@ -242,6 +258,8 @@ fn load(cache: &Cache, digest: &str, notices: &mut Vec<String>) -> Option<Image>
 struct Plan<'a> {
     options: &'a ImageOptions,
     collected: Collected,
+    /// How long it took to collect that and to find the digest.
+    looked_for: Duration,
     digest: &'a str,
     kernel: &'a Path,
     warm: Vec<String>,
@@ -255,6 +273,7 @@ impl Plan<'_> {
         lock: &BuildLock,
         report: &dyn Fn(&str, f64) -> Result<(), ImageError>,
     ) -> Result<Image, ImageError> {
+        let began = Instant::now();
         let Collected { interpreter, mut tree, package_versions, unloadable, .. } = self.collected;
         let staging = cache.staging(lock)?;
         report("compiling Python sources", 0.1)?;
@@ -273,6 +292,7 @@ impl Plan<'_> {
         report("saving the snapshot", 0.9)?;
         let entry_dir = staging.path().join("entry");
         cache.save_into(&entry_dir, |dir| started.snapshot.save(dir).map_err(|error| error.to_string()))?;
+        let files = cache.settle(&entry_dir)?;
         let metadata = Metadata {
             digest: self.digest.to_owned(),
             hypercell: env!("CARGO_PKG_VERSION").to_owned(),
@@ -287,9 +307,11 @@ impl Plan<'_> {
                 .collect(),
             archive_bytes: u64::try_from(archive.len()).unwrap_or(u64::MAX),
             memory_bytes,
+            build_ms: u64::try_from((self.looked_for + began.elapsed()).as_millis()).unwrap_or(u64::MAX),
+            is_imported: false,
             cpu: cpu::features(),
             engine: build::engine_settings(scratch_bytes),
-            files: Vec::new(),
+            files,
         };
         let entry = cache.publish(lock, &entry_dir, metadata)?;
         // From the saved files, as every later process: they are mapped, and shared between processes.
@@ -297,7 +319,8 @@ impl Plan<'_> {
             stage: "loading the snapshot",
             detail: error.to_string(),
         })?;
-        Ok(Image { entry, snapshot, notices: Vec::new() })
+        let held = cache.hold(self.digest);
+        Ok(Image { entry, snapshot, notices: Vec::new(), _held: held })
     }
 }
 

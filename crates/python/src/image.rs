@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use hypercell_host::Error;
 use hypercell_host::image::{ImageError, ImageOptions, Listed, Progress};
@@ -34,10 +34,10 @@ impl Image {
 
 #[pymethods]
 impl Image {
-    /// Loads the image from the cache, or builds it. `progress` hears of each stage, from 0 to 1; what it raises ends
-    /// the build.
+    /// Loads the image from the cache, or builds it, which removes images that nobody has used for `unused_for_s`.
+    /// `progress` hears of each stage, from 0 to 1; what it raises ends the build.
     #[staticmethod]
-    #[pyo3(signature = (*, python, guest_dir, cache_dir, packages, warm, memory_bytes, progress=None))]
+    #[pyo3(signature = (*, python, guest_dir, cache_dir, packages, warm, memory_bytes, unused_for_s=None, progress=None))]
     #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn open(
         py: Python<'_>,
@@ -47,9 +47,11 @@ impl Image {
         packages: Vec<String>,
         warm: Vec<String>,
         memory_bytes: u64,
+        unused_for_s: Option<f64>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let options = ImageOptions { python, guest_dir, cache_dir, packages, warm, memory_bytes };
+        let unused_for = unused_for_s.and_then(seconds);
+        let options = ImageOptions { python, guest_dir, cache_dir, packages, warm, memory_bytes, unused_for };
         let opened = reporting(py, progress.as_ref(), |report| {
             hypercell_host::ensure_available()?;
             Ok(hypercell_host::Image::open(&options, report)?)
@@ -91,11 +93,25 @@ impl Image {
         listed.into_iter().map(|one| shown(py, one)).collect()
     }
 
-    /// Removes images from a cache.
+    /// Returns the bytes of the byte code that builds have left in a cache.
     #[staticmethod]
-    fn remove(py: Python<'_>, cache_dir: PathBuf, digests: Vec<String>) -> PyResult<()> {
+    fn bytecode_bytes(py: Python<'_>, cache_dir: PathBuf) -> PyResult<u64> {
+        let found = py.detach(|| hypercell_host::Image::bytecode_bytes(&cache_dir));
+        found.map_err(|failed| error::raise(py, failed.into()))
+    }
+
+    /// Removes images from a cache, and byte code that no build has used for so long.
+    #[staticmethod]
+    #[pyo3(signature = (cache_dir, digests, bytecode_unused_for_s=None))]
+    fn remove(
+        py: Python<'_>,
+        cache_dir: PathBuf,
+        digests: Vec<String>,
+        bytecode_unused_for_s: Option<f64>,
+    ) -> PyResult<()> {
+        let unused_for = bytecode_unused_for_s.and_then(seconds);
         reporting(py, None, |report| {
-            Ok(hypercell_host::Image::remove(&cache_dir, &digests, &|| report("", 0.0))?)
+            Ok(hypercell_host::Image::remove(&cache_dir, &digests, unused_for, &|| report("", 0.0))?)
         })
     }
 
@@ -147,6 +163,11 @@ impl Image {
     }
 }
 
+/// Returns a time; `None` for one that is longer than any clock.
+fn seconds(given: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(given).ok()
+}
+
 /// Does long work without the interpreter lock. It hears of Ctrl-C, and what `progress` raises, between its stages.
 fn reporting<T: Send>(
     py: Python<'_>,
@@ -189,6 +210,9 @@ fn shown<'py>(py: Python<'py>, listed: Listed) -> PyResult<Bound<'py, PyDict>> {
     dict.set_item("warm", metadata.warm)?;
     dict.set_item("warm_failed", metadata.warm_failed)?;
     dict.set_item("size_bytes", size_bytes)?;
+    dict.set_item("files_bytes", metadata.archive_bytes)?;
+    dict.set_item("build_s", Duration::from_millis(metadata.build_ms).as_secs_f64())?;
+    dict.set_item("is_imported", metadata.is_imported)?;
     dict.set_item("memory_bytes", metadata.memory_bytes)?;
     dict.set_item("hypercell_version", metadata.hypercell)?;
     dict.set_item("path", path.to_string_lossy())?;

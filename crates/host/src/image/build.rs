@@ -48,7 +48,7 @@ pub(crate) fn scratch_bytes(memory_bytes: u64) -> Option<usize> {
 }
 
 /// Version of an entry's files and metadata: another one is another image, and not a damaged one.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// What programs that do more do, for the pages that are copied when one of them comes along.
 const WORKLOAD: &str = include_str!("workload.py");
 /// What programs do that use a package, for images that import it: its module, and the program. Nothing else depends on

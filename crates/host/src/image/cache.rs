@@ -18,6 +18,7 @@
 //!
 //! Before: `image`. After: the file system.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::ops::ControlFlow;
@@ -69,6 +70,10 @@ pub struct Metadata {
     pub archive_bytes: u64,
     /// Largest memory limit that the image serves.
     pub memory_bytes: u64,
+    /// Milliseconds that its build took, where it was built.
+    pub build_ms: u64,
+    /// Whether it came as a file.
+    pub is_imported: bool,
     /// What the processor can do that it was started on, see `cpu`.
     pub cpu: String,
     /// Memory layout and other constants of the engine, as text.
@@ -170,12 +175,32 @@ impl Cache {
 
     /// Returns where the key file of a request is.
     pub(crate) fn key_file(&self, key: &str) -> PathBuf {
-        self.root.join("keys").join(format!("{key}.json"))
+        self.keys().join(format!("{key}.json"))
     }
 
     /// Makes the directory of key files.
     pub(crate) fn make_key_dir(&self) -> io::Result<()> {
-        make_dir(&self.root.join("keys"))
+        make_dir(&self.keys())
+    }
+
+    /// Returns the digests that key files lead to.
+    pub(crate) fn wanted(&self) -> HashSet<String> {
+        self.key_files().filter_map(|path| Fingerprint::digest_in(&path)).collect()
+    }
+
+    /// Opens an entry for as long as the answer lives, in which nobody can claim it. `None` if it is not there, and where
+    /// the file system has no locks.
+    pub(crate) fn hold(&self, digest: &str) -> Option<File> {
+        let file = File::open(self.entry_dir(digest).join(METADATA_FILE)).ok()?;
+        file.lock_shared().ok()?;
+        Some(file)
+    }
+
+    /// Claims an entry that no process holds; who wants to hold it waits until the answer is dropped.
+    pub(crate) fn claim(&self, digest: &str) -> Option<File> {
+        let file = File::open(self.entry_dir(digest).join(METADATA_FILE)).ok()?;
+        file.try_lock().ok()?;
+        Some(file)
     }
 
     /// Looks at every entry, in the order of their digests.
@@ -201,7 +226,7 @@ impl Cache {
 
     /// Returns when an entry was last used.
     pub(crate) fn last_used(&self, digest: &str) -> Option<SystemTime> {
-        fs::metadata(self.images().join(digest).join(METADATA_FILE)).ok()?.modified().ok()
+        fs::metadata(self.entry_dir(digest).join(METADATA_FILE)).ok()?.modified().ok()
     }
 
     /// Removes an entry, and what leads to it. Processes that have it open keep their mappings of it.
@@ -214,10 +239,10 @@ impl Cache {
         let refuse = |error: io::Error| ImageError::Cache { path: dir.clone(), detail: error.to_string() };
         let old = self.staging(lock)?;
         fs::rename(&dir, old.path().join("removed")).map_err(refuse)?;
-        for key in fs::read_dir(self.root.join("keys")).into_iter().flatten().flatten() {
-            if Fingerprint::names(&key.path(), digest) {
+        for key in self.key_files() {
+            if Fingerprint::digest_in(&key).is_some_and(|named| named == digest) {
                 // One that leads nowhere costs space only.
-                let _ = fs::remove_file(key.path());
+                let _ = fs::remove_file(key);
             }
         }
         old.close().map_err(refuse)
@@ -230,6 +255,14 @@ impl Cache {
 
     fn images(&self) -> PathBuf {
         self.root.join("images")
+    }
+
+    fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    fn key_files(&self) -> impl Iterator<Item = PathBuf> {
+        fs::read_dir(self.keys()).into_iter().flatten().flatten().map(|entry| entry.path())
     }
 
     /// Looks an image up by its digest. Reads `image.json` and the sizes of the files it names.
@@ -319,22 +352,32 @@ impl Cache {
             .map_err(|detail| ImageError::Cache { path: entry_dir.to_path_buf(), detail })
     }
 
-    /// Seals a directory whose `snapshot` is complete, and makes it the entry of its digest, in place of a damaged
-    /// one.
+    /// Lists the files of a directory whose `snapshot` is complete, and writes them through to the disk.
     ///
     /// # Errors
     ///
-    /// [`ImageError::Cache`] where a file cannot be read, written or renamed.
+    /// [`ImageError::Cache`] where one cannot be read or written.
+    pub(crate) fn settle(&self, built: &Path) -> Result<Vec<Member>, ImageError> {
+        let refuse =
+            |error: io::Error| ImageError::Cache { path: built.to_path_buf(), detail: error.to_string() };
+        let files = members::list(built, SNAPSHOT_DIR).map_err(refuse)?;
+        files.iter().try_for_each(|file| keep(built, file)).map_err(refuse)?;
+        Ok(files)
+    }
+
+    /// Seals a directory whose files `metadata` names, and makes it the entry of its digest, in place of a damaged one.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Cache`] where a file cannot be written or renamed.
     pub(crate) fn publish(
         &self,
         lock: &BuildLock,
         built: &Path,
-        mut metadata: Metadata,
+        metadata: Metadata,
     ) -> Result<Entry, ImageError> {
         let dir = self.images().join(&metadata.digest);
         let refuse = |error: io::Error| ImageError::Cache { path: dir.clone(), detail: error.to_string() };
-        metadata.files = members::list(built, SNAPSHOT_DIR).map_err(refuse)?;
-        metadata.files.iter().try_for_each(|file| keep(built, file)).map_err(refuse)?;
         let sealed = Sealed { sha256: seal(&metadata), metadata: metadata.clone() };
         let text = serde_json::to_vec_pretty(&sealed).map_err(|error| refuse(error.into()))?;
         fs::write(built.join(METADATA_FILE), text).map_err(refuse)?;

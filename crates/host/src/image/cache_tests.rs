@@ -18,7 +18,8 @@ fn build(cache: &Cache, text: &str) -> Entry {
     fs::create_dir_all(staging.join("snapshot/blobs")).expect("writable");
     fs::write(staging.join("snapshot/blobs/memory"), text).expect("writable");
     fs::write(staging.join("snapshot/index"), "i").expect("writable");
-    let metadata = Metadata { digest: DIGEST.to_owned(), ..Metadata::default() };
+    let files = cache.settle(&staging).expect("readable");
+    let metadata = Metadata { digest: DIGEST.to_owned(), files, ..Metadata::default() };
     cache.publish(&lock, &staging, metadata).expect("publishable")
 }
 

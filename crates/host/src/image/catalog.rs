@@ -6,13 +6,13 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use hypercell_abi::ABI_VERSION;
 
 use super::build::{engine_settings, scratch_bytes};
 use super::cache::{Cache, Lookup, Metadata};
-use super::{Image, ImageError, cpu, load};
+use super::{Image, ImageError, compiled, cpu, load};
 
 /// Fewest digits that an image is found by.
 const MIN_DIGEST_CHARS: usize = 4;
@@ -83,7 +83,17 @@ impl Image {
         load(&Cache::open(cache_dir)?, &listed.digest, &mut notices).ok_or_else(|| unknown(notices.concat()))
     }
 
-    /// Removes images from the cache. Sandboxes that run from them go on.
+    /// Returns the bytes of the byte code that builds have left for those to come.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Cache`] where the directory cannot be used.
+    pub fn bytecode_bytes(cache_dir: &Path) -> Result<u64, ImageError> {
+        Ok(compiled::size_bytes(Cache::open(cache_dir)?.root()))
+    }
+
+    /// Removes images from the cache, and byte code that no build has used for so long. Sandboxes that run from the
+    /// images go on.
     ///
     /// # Errors
     ///
@@ -92,10 +102,14 @@ impl Image {
     pub fn remove(
         cache_dir: &Path,
         digests: &[String],
+        bytecode_unused_for: Option<Duration>,
         wait: &dyn Fn() -> ControlFlow<()>,
     ) -> Result<(), ImageError> {
         let cache = Cache::open(cache_dir)?;
         let lock = cache.lock(wait)?;
+        if let Some(unused_for) = bytecode_unused_for {
+            compiled::remove_unused(cache.root(), unused_for);
+        }
         let known: Vec<String> = cache.entries().into_iter().map(|(digest, _)| digest).collect();
         digests
             .iter()

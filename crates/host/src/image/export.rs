@@ -75,8 +75,11 @@ impl Image {
             .ok_or_else(|| damaged("no VM serves its memory".to_owned()))?;
         let snapshot = VmSnapshot::load_untrusted(&entry_dir.join(SNAPSHOT_DIR), scratch)
             .map_err(|error| damaged(error.to_string()))?;
-        let entry = cache.publish(&lock, &entry_dir, Metadata { digest: found, ..metadata })?;
-        Ok(Image { entry, snapshot, notices })
+        let files = cache.settle(&entry_dir)?;
+        let metadata = Metadata { digest: found, is_imported: true, files, ..metadata };
+        let entry = cache.publish(&lock, &entry_dir, metadata)?;
+        let held = cache.hold(&entry.metadata.digest);
+        Ok(Image { entry, snapshot, notices, _held: held })
     }
 }
 

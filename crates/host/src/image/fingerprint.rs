@@ -85,7 +85,8 @@ pub(crate) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Notes what `paths` look like now. Take it before the files are read: a change in between then counts.
+    /// Notes what `paths` look like now. Take it before the files are read: a change in between then counts. Without
+    /// paths it leads to its image for `digest_in` alone.
     pub(crate) fn take(mut paths: Vec<PathBuf>) -> Fingerprint {
         paths.sort();
         paths.dedup();
@@ -99,10 +100,10 @@ impl Fingerprint {
         (is_same && !fingerprint.stamps.is_empty()).then_some(fingerprint.digest)
     }
 
-    /// Whether a key file leads to an image.
-    pub(crate) fn names(file: &Path, digest: &str) -> bool {
-        let read = fs::read(file).ok().and_then(|bytes| serde_json::from_slice::<Fingerprint>(&bytes).ok());
-        read.is_some_and(|fingerprint| fingerprint.digest == digest)
+    /// Returns the digest of the image that a key file leads to, whatever has changed since.
+    pub(crate) fn digest_in(file: &Path) -> Option<String> {
+        let fingerprint: Fingerprint = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+        Some(fingerprint.digest)
     }
 
     /// Writes the key file, by way of a temporary one.
