@@ -1,6 +1,7 @@
 """The command line: `hypercell run`, `hypercell image`, `hypercell doctor` and `hypercell bench`."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -151,10 +152,14 @@ def test_image_commands_build_show_export_import_and_prune(monkeypatch, cli, tmp
     listed = cli("image", "list").stdout.splitlines()
     assert listed[0].startswith(f"{digest[:12]}  python ")
     assert listed[0].endswith("  packaging")
+    assert re.search(r" +\d+ MiB +\d+\.\d s  ", listed[0])
     assert listed[1].startswith("1 images, ")
+    assert re.fullmatch(r"\d+ MiB of byte code for further builds", listed[2])
     shown = cli("image", "show", digest[:6]).stdout
     assert digest in shown
     assert "packages        packaging==" in shown
+    assert re.search(r"^size +\d+\.\d MiB, \d+\.\d MiB of it files$", shown, re.MULTILINE)
+    assert re.search(r"^built +in \d+\.\d s$", shown, re.MULTILINE)
     file = tmp_path / "file"
     exported = cli("image", "export", digest[:12], str(file)).stdout.strip()
 

@@ -53,6 +53,8 @@ def test_image_says_what_is_in_it(cache, image):
     assert (one.digest, one.python_version) == (image.digest, image.python_version)
     assert (one.size_bytes, one.memory_bytes) == (image.size_bytes, image.memory_bytes)
     assert (one.packages, one.path, one.unusable) == (image.packages, image.path, None)
+    assert 0 < one.files_bytes < one.size_bytes
+    assert (one.build_s > 0, one.is_imported) == (True, False)
     assert one.warm[-1] == "packaging.version"
     assert one.warm_failed == {}
     assert dt.datetime.now(dt.timezone.utc) - one.last_used < dt.timedelta(minutes=10)
@@ -102,7 +104,8 @@ def test_loaded_image_takes_no_other_images_place(cache, exported, tmp_path):
     other = tmp_path / "cache"
     Image.load(path, cache_dir=other)
     Image.load(path, cache_dir=other)
-    assert [one.digest for one in Image.list(cache_dir=other)] == [digest]
+    (imported,) = Image.list(cache_dir=other)
+    assert (imported.digest, imported.is_imported, imported.build_s) == (digest, True, built.build_s)
     assert digest != built.digest
 
 

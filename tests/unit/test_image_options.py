@@ -1,6 +1,7 @@
 """What `Image.from_environment` hands to the native side, and what it refuses before."""
 
 import io
+import math
 import sys
 import threading
 from pathlib import Path
@@ -43,6 +44,7 @@ def opened(monkeypatch):
 
 
 def test_image_is_of_the_running_interpreter_and_the_packages_own_guest(opened, monkeypatch, tmp_path):
+    monkeypatch.delenv("HYPERCELL_CACHE_DAYS", raising=False)
     monkeypatch.setenv("HYPERCELL_CACHE_DIR", str(tmp_path))
     hypercell.Image.from_environment(["numpy"], warm=["json"])
     assert opened.options == [
@@ -53,6 +55,7 @@ def test_image_is_of_the_running_interpreter_and_the_packages_own_guest(opened, 
             "packages": ["numpy"],
             "warm": ["json"],
             "memory_bytes": hypercell.Limits().memory_bytes,
+            "unused_for_s": 40 * 86_400,
             "progress": None,
         }
     ]
@@ -88,6 +91,24 @@ def test_cache_directory_is_the_users(monkeypatch, environment, expected):
 def test_option_that_cannot_be_is_refused_with_its_value(opened, options, message):
     with pytest.raises(hypercell.PolicyError) as caught:
         hypercell.Image.from_environment(**options)
+    assert (str(caught.value), opened.options) == (message, [])
+
+
+@pytest.mark.parametrize(
+    ("days", "seconds"), [("", 40 * 86_400), ("7", 604_800), ("0.5", 43_200), ("inf", math.inf)]
+)
+def test_days_until_a_build_removes_an_image_come_from_the_environment(opened, monkeypatch, days, seconds):
+    monkeypatch.setenv("HYPERCELL_CACHE_DAYS", days)
+    hypercell.Image.from_environment()
+    assert [options["unused_for_s"] for options in opened.options] == [seconds]
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "nan", "never", "7d"])
+def test_days_that_are_no_number_above_zero_are_an_image_error(opened, monkeypatch, days):
+    monkeypatch.setenv("HYPERCELL_CACHE_DAYS", days)
+    with pytest.raises(hypercell.ImageError) as caught:
+        hypercell.Image.from_environment()
+    message = f"HYPERCELL_CACHE_DAYS must be a number of days above 0, or inf, got {days!r}"
     assert (str(caught.value), opened.options) == (message, [])
 
 

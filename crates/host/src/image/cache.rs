@@ -183,9 +183,9 @@ impl Cache {
         make_dir(&self.keys())
     }
 
-    /// Returns the digests that key files lead to.
+    /// Returns the digests of the images that requests would give again.
     pub(crate) fn wanted(&self) -> HashSet<String> {
-        self.key_files().filter_map(|path| Fingerprint::digest_in(&path)).collect()
+        self.key_files().filter_map(|path| Fingerprint::wanted_by(&path)).collect()
     }
 
     /// Opens an entry for as long as the answer lives, in which nobody can claim it. `None` if it is not there, and where

@@ -85,8 +85,8 @@ pub(crate) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Notes what `paths` look like now. Take it before the files are read: a change in between then counts. Without
-    /// paths it leads to its image for `digest_in` alone.
+    /// Notes what `paths` look like now. Take it before the files are read: a change in between then counts. With
+    /// no path, `load` never takes the short cut.
     pub(crate) fn take(mut paths: Vec<PathBuf>) -> Fingerprint {
         paths.sort();
         paths.dedup();
@@ -95,15 +95,26 @@ impl Fingerprint {
 
     /// Returns the digest, if everything looks as it did. A key file that cannot be read is as good as none.
     pub(crate) fn load(file: &Path) -> Option<String> {
-        let fingerprint: Fingerprint = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
-        let is_same = fingerprint.stamps.iter().all(|stamp| Stamp::of(&stamp.path) == *stamp);
-        (is_same && !fingerprint.stamps.is_empty()).then_some(fingerprint.digest)
+        let fingerprint = Self::read(file).filter(|fingerprint| !fingerprint.stamps.is_empty())?;
+        fingerprint.holds().then_some(fingerprint.digest)
     }
 
-    /// Returns the digest of the image that a key file leads to, whatever has changed since.
+    /// Returns the digest of the image that the request would give again, for all that is known.
+    pub(crate) fn wanted_by(file: &Path) -> Option<String> {
+        Self::read(file).filter(Self::holds).map(|fingerprint| fingerprint.digest)
+    }
+
+    /// Returns the digest of the image that the request gave last, whatever has changed since.
     pub(crate) fn digest_in(file: &Path) -> Option<String> {
-        let fingerprint: Fingerprint = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
-        Some(fingerprint.digest)
+        Self::read(file).map(|fingerprint| fingerprint.digest)
+    }
+
+    fn read(file: &Path) -> Option<Fingerprint> {
+        serde_json::from_slice(&fs::read(file).ok()?).ok()
+    }
+
+    fn holds(&self) -> bool {
+        self.stamps.iter().all(|stamp| Stamp::of(&stamp.path) == *stamp)
     }
 
     /// Writes the key file, by way of a temporary one.
@@ -131,6 +142,10 @@ mod tests {
 
         fs::write(&absent, "").expect("writable");
         assert_eq!(Fingerprint::load(&key), None);
+        assert_eq!(
+            (Fingerprint::wanted_by(&key), Fingerprint::digest_in(&key)),
+            (None, Some("d1".to_owned()))
+        );
         fs::remove_file(&absent).expect("exists");
         assert_eq!(Fingerprint::load(&key).as_deref(), Some("d1"));
 
@@ -146,6 +161,14 @@ mod tests {
             fs::write(&key, text).expect("writable");
             assert_eq!(Fingerprint::load(&key), None);
         }
+    }
+
+    #[test]
+    fn a_key_file_that_watches_nothing_is_no_short_cut_and_wants_its_image() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let key = dir.path().join("key");
+        Fingerprint::take(Vec::new()).save("d1", &key).expect("writable");
+        assert_eq!((Fingerprint::load(&key), Fingerprint::wanted_by(&key)), (None, Some("d1".to_owned())));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::cache::{BuildLock, Cache, Lookup, is_older};
 use super::compiled;
 
-/// For how long an image is kept at least that nobody would get by asking as before: packages, interpreter or hypercell
-/// have changed since. Somebody may be about to change them back.
+/// For how long an image is kept that nobody would get by asking as before: packages, interpreter or hypercell have changed
+/// since, or are gone. Somebody may be about to change them back.
 const REPLACED_FOR: Duration = Duration::from_hours(24);
 
 /// Removes images and byte code that no process has used for so long.

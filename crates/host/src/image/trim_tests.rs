@@ -68,6 +68,22 @@ fn an_image_in_place_of_which_requests_get_another_goes_after_a_day() {
 }
 
 #[test]
+fn an_image_whose_interpreter_is_gone_goes_after_a_day() {
+    let (dir, cache, lock) = temporary();
+    let interpreter = dir.path().join("python");
+    fs::write(&interpreter, "").expect("writable");
+    let digest = add(&cache, &lock, 'a', 2 * DAY, false);
+    cache.make_key_dir().expect("writable");
+    let fingerprint = Fingerprint::take(vec![interpreter.clone()]);
+    fingerprint.save(&digest, &cache.key_file("request")).expect("writable");
+    trim(&cache, &lock, 30 * DAY);
+    assert!(is_there(&cache, &digest));
+    fs::remove_file(&interpreter).expect("there");
+    trim(&cache, &lock, 30 * DAY);
+    assert!(!is_there(&cache, &digest));
+}
+
+#[test]
 fn an_image_that_a_process_has_open_stays_until_it_is_closed() {
     let (_dir, cache, lock) = temporary();
     let digest = add(&cache, &lock, 'a', 31 * DAY, false);
