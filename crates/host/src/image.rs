@@ -35,6 +35,7 @@ mod library_cache;
 mod pack;
 mod packages;
 mod script;
+mod share;
 mod stdlib;
 mod system;
 mod tree;

@@ -18,6 +18,7 @@
 //!
 //! Before: `image`. After: the file system.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
@@ -33,6 +34,7 @@ use tempfile::TempDir;
 
 use super::error::ImageError;
 use super::fingerprint::Fingerprint;
+use super::share;
 use crate::hex;
 use crate::members::{self, Member};
 
@@ -378,6 +380,8 @@ impl Cache {
     ) -> Result<Entry, ImageError> {
         let dir = self.images().join(&metadata.digest);
         let refuse = |error: io::Error| ImageError::Cache { path: dir.clone(), detail: error.to_string() };
+        // What is not shared costs space only.
+        let _ = self.share(built, &metadata);
         let sealed = Sealed { sha256: seal(&metadata), metadata: metadata.clone() };
         let text = serde_json::to_vec_pretty(&sealed).map_err(|error| refuse(error.into()))?;
         fs::write(built.join(METADATA_FILE), text).map_err(refuse)?;
@@ -392,6 +396,31 @@ impl Cache {
         File::open(self.images()).and_then(|images| images.sync_all()).map_err(refuse)?;
         Ok(Entry { dir, metadata })
     }
+
+    /// Has a directory that is to become an entry share the disk with the entry that is most like it. Its contents stay.
+    fn share(&self, built: &Path, metadata: &Metadata) -> io::Result<()> {
+        if !share::is_possible(built)? {
+            return Ok(());
+        }
+        let likeness = |entry: &Metadata| {
+            let common = entry.packages.iter().filter(|package| metadata.packages.contains(package)).count();
+            (entry.python_version == metadata.python_version, common, Reverse(entry.packages.len()))
+        };
+        let entries = self.entries().into_iter().filter_map(|(_, found)| match found {
+            Lookup::Found(entry) => Some(entry),
+            Lookup::Absent | Lookup::Damaged(_) => None,
+        });
+        let Some(like) = entries.max_by_key(|entry| likeness(&entry.metadata)) else { return Ok(()) };
+        if let (Some(older), Some(newer)) = (memory_of(&like.metadata), memory_of(metadata)) {
+            share::share(&like.dir.join(&older.path), &built.join(&newer.path))?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns what is as good as all of an image: its memory, beside some kilobytes that describe it.
+fn memory_of(metadata: &Metadata) -> Option<&Member> {
+    metadata.files.iter().max_by_key(|file| file.len_bytes)
 }
 
 /// Reads all files of an entry and compares their digests.
