@@ -129,9 +129,9 @@ class Image:
     ) -> Image:
         """Copies an interpreter, its standard library and chosen packages into an image, or loads it from the cache.
 
-        A build removes other images from the cache: those that were built there, that no process has open, and that none
-        has loaded for `HYPERCELL_CACHE_DAYS` (40 unless set, `inf` for ever), or for a day where the same call would now
-        give another image.
+        A build removes other images from the cache: those that were built there, that no process has open, and that
+        none has loaded for `HYPERCELL_CACHE_DAYS` (40 unless set, `inf` for ever), or for a day where the same call
+        would now give another image.
 
         Args:
             packages: Distributions of the environment to include, with what they require; none unless named. An extra

@@ -81,7 +81,10 @@ def test_byte_code_that_was_torn_or_altered_is_compiled_again(cache):
 
     image = Image.from_environment(warm=["colorsys"], cache_dir=cache)
     with Sandbox(image=image) as box:
-        assert box.run("import colorsys, json\njson.dumps(colorsys.rgb_to_hsv(1, 0, 0))").value == "[0.0, 1.0, 1]"
+        assert (
+            box.run("import colorsys, json\njson.dumps(colorsys.rgb_to_hsv(1, 0, 0))").value
+            == "[0.0, 1.0, 1]"
+        )
     assert all(map(is_whole, files))
     assert sorted(kept(cache).values()) == files
 
