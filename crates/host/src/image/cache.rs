@@ -402,6 +402,17 @@ impl Cache {
         if !share::is_possible(built)? {
             return Ok(());
         }
+        let like = self.most_like(metadata);
+        if let (Some(like), Some(newer)) = (like, memory_of(metadata))
+            && let Some(older) = memory_of(&like.metadata)
+        {
+            share::share(&like.dir.join(&older.path), &built.join(&newer.path))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the entry that has most in common with an image, and of several the one with least besides.
+    fn most_like(&self, metadata: &Metadata) -> Option<Box<Entry>> {
         let likeness = |entry: &Metadata| {
             let common = entry.packages.iter().filter(|package| metadata.packages.contains(package)).count();
             (entry.python_version == metadata.python_version, common, Reverse(entry.packages.len()))
@@ -410,11 +421,7 @@ impl Cache {
             Lookup::Found(entry) => Some(entry),
             Lookup::Absent | Lookup::Damaged(_) => None,
         });
-        let Some(like) = entries.max_by_key(|entry| likeness(&entry.metadata)) else { return Ok(()) };
-        if let (Some(older), Some(newer)) = (memory_of(&like.metadata), memory_of(metadata)) {
-            share::share(&like.dir.join(&older.path), &built.join(&newer.path))?;
-        }
-        Ok(())
+        entries.max_by_key(|entry| likeness(&entry.metadata))
     }
 }
 

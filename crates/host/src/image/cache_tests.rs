@@ -23,6 +23,23 @@ fn build(cache: &Cache, text: &str) -> Entry {
     cache.publish(&lock, &staging, metadata).expect("publishable")
 }
 
+/// Adds an entry of an interpreter and packages.
+fn add(cache: &Cache, digit: char, python_version: &str, packages: &[&str]) -> String {
+    let metadata = described(digit, python_version, packages);
+    let lock = cache.lock(|| ControlFlow::Continue(())).expect("lockable");
+    let staging = cache.staging(&lock).expect("writable").keep();
+    fs::create_dir_all(staging.join("snapshot")).expect("writable");
+    fs::write(staging.join("snapshot/memory"), python_version).expect("writable");
+    let files = cache.settle(&staging).expect("readable");
+    cache.publish(&lock, &staging, Metadata { files, ..metadata }).expect("publishable").metadata.digest
+}
+
+fn described(digit: char, python_version: &str, packages: &[&str]) -> Metadata {
+    let packages = packages.iter().map(|name| ((*name).to_owned(), "1.0".to_owned())).collect();
+    let digest = digit.to_string().repeat(64);
+    Metadata { digest, python_version: python_version.to_owned(), packages, ..Metadata::default() }
+}
+
 fn damage(cache: &Cache) -> String {
     match cache.look_up(DIGEST) {
         Lookup::Damaged(detail) => detail,
@@ -71,6 +88,25 @@ fn an_altered_file_of_the_same_size_is_noticed_by_verify_only() {
     fs::write(entry.dir.join("snapshot/index"), "j").expect("writable");
     assert!(matches!(cache.look_up(DIGEST), Lookup::Found(_)));
     assert!(verify(&entry).expect_err("altered").starts_with("snapshot/index has SHA-256"));
+}
+
+#[test]
+fn the_entry_that_is_most_like_an_image_has_its_interpreter_most_of_its_packages_and_few_others() {
+    let (_dir, cache) = temporary();
+    let like = |packages: &[&str]| {
+        cache.most_like(&described('f', "3.11.7", packages)).map(|entry| entry.metadata.digest)
+    };
+    assert_eq!(like(&[]), None);
+    let other_python = add(&cache, 'a', "3.12.1", &["numpy", "pandas"]);
+    assert_eq!(like(&["numpy"]), Some(other_python));
+    let bare = add(&cache, 'b', "3.11.7", &[]);
+    let numpy = add(&cache, 'c', "3.11.7", &["numpy"]);
+    let pandas = add(&cache, 'd', "3.11.7", &["numpy", "pandas", "tzdata"]);
+    assert_eq!(like(&["requests"]), Some(bare.clone()));
+    assert_eq!(like(&["numpy", "scipy"]), Some(numpy));
+    assert_eq!(like(&["numpy", "pandas"]), Some(pandas.clone()));
+    fs::write(cache.entry_dir(&pandas).join("snapshot/memory"), "").expect("writable");
+    assert_eq!(like(&["pandas"]), Some(bare));
 }
 
 #[test]

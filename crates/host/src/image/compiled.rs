@@ -6,6 +6,8 @@
 //!
 //! Guarantees: what is found was compiled from this source, for this path, by this version of the compiler; a file that
 //! was torn or altered counts as absent, and is written anew.
+//! SECURITY: who can write to the cache decides what runs, here as with the images beside it (`cache`); the digest finds
+//! damage, not intent.
 //! Never: holds what an image needs to start. Images have copies, so any file of it may go at any time; builds of one
 //! cache write to it one after the other (`cache::BuildLock`).
 //!
