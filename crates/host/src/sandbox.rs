@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use hypercell_abi::message::RunRequest;
 use hypercell_abi::HostFrame;
+use hypercell_abi::message::RunRequest;
 
 use crate::answers::{Answers, Flow, PendingCall, Run};
 use crate::artifacts::{self, Artifacts};
