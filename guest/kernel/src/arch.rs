@@ -19,6 +19,12 @@ pub const ALIAS: u64 = 0x100_0000_0000;
 pub const KERNEL_START: u64 = 0x7000_0000;
 /// End of the range reserved for the kernel image.
 pub const KERNEL_END: u64 = 0x7010_0000;
+/// Bytes that one table of the alias maps.
+const GIB: u64 = 1 << 30;
+const LARGE_PAGE: u64 = 1 << 21;
+/// Bits of an entry of the alias: a large page of the snapshot, or of scratch.
+const ALIAS_READ: u64 = 0xe5;
+const ALIAS_WRITE: u64 = 0xe7;
 const ALIAS_PDPT: u64 = 0xffff_ffff_ffff_3000;
 const ALIAS_PD: u64 = 0xffff_ffff_ffff_4000;
 const STATE: u64 = 0xffff_ffff_ffff_d000;
@@ -304,35 +310,51 @@ pub fn set_gs_base(base: u64) {
 }
 
 /// Completes the alias: all of scratch, writable, and the first GiB of guest-physical memory, where the snapshot lies,
-/// read-only. `new_table` gives zeroed frames near the page tables, which the boot stub has aliased already.
+/// read-only. `new_table` gives zeroed frames behind the page tables. The first GiB to be done is the one where these lie, whose
+/// table exists, so that such frames can be reached wherever the page tables end.
 pub fn complete_alias(mut new_table: impl FnMut() -> u64) {
-    const GIB: u64 = 1 << 30;
-    const LARGE_PAGE: u64 = 1 << 21;
     let start = state().scratch_start.get() & !(LARGE_PAGE - 1);
     let end = layout::SCRATCH_TOP_GPA as u64 + 1;
     let root_gib = state().root.get() / GIB;
-    let scratch_gibs = start / GIB..end.div_ceil(GIB);
-    for gib in core::iter::once(0).chain(scratch_gibs) {
-        let directory = if gib == root_gib {
-            ALIAS_PD
-        } else {
-            let gpa = new_table();
-            // SAFETY: ALIAS_PDPT is a mapped page of ours; `gib` is below 64.
-            unsafe { ((ALIAS_PDPT + gib * 8) as *mut u64).write_volatile(gpa | 0x27) };
-            ALIAS + gpa
-        };
+    let other_gibs = (start / GIB..end.div_ceil(GIB)).filter(|&gib| gib != root_gib);
+    for gib in [root_gib, 0].into_iter().chain(other_gibs) {
+        let directory = if gib == root_gib { ALIAS_PD } else { link_alias(gib, new_table()) };
         for index in 0..512 {
             let gpa = gib * GIB + index * LARGE_PAGE;
             let bits = if gib == 0 {
-                0xe5
+                ALIAS_READ
             } else if gpa >= start && gpa < end {
-                0xe7
+                ALIAS_WRITE
             } else {
                 continue;
             };
             // SAFETY: `directory` is a mapped table page of ours.
             unsafe { ((directory + index * 8) as *mut u64).write_volatile(gpa | bits) };
         }
+    }
+}
+
+/// Puts a zeroed frame into the alias as the table of a GiB; returns its address there.
+fn link_alias(gib: u64, table: u64) -> u64 {
+    // SAFETY: ALIAS_PDPT is a mapped page of ours; `gib` is below 64, as no address has more than 36 bits.
+    unsafe { ((ALIAS_PDPT + gib * 8) as *mut u64).write_volatile(table | 0x27) };
+    ALIAS + table
+}
+
+/// Whether the alias maps the GiB of the snapshot in which a frame lies.
+pub fn is_snapshot_aliased(gpa: u64) -> bool {
+    // SAFETY: as in `link_alias`.
+    gpa < GIB || unsafe { ((ALIAS_PDPT + gpa / GIB * 8) as *const u64).read_volatile() } != 0
+}
+
+/// Has the alias map the GiB of the snapshot in which a frame lies, read-only, with a zeroed frame for its table.
+pub fn alias_snapshot(gpa: u64, table: u64) {
+    let gib = gpa / GIB;
+    let directory = link_alias(gib, table);
+    for index in 0..512 {
+        let entry = (gib * GIB + index * LARGE_PAGE) | ALIAS_READ;
+        // SAFETY: `directory` is a frame of ours, which the alias maps.
+        unsafe { ((directory + index * 8) as *mut u64).write_volatile(entry) };
     }
 }
 
@@ -369,16 +391,16 @@ pub fn zero_frame(gpa: u64) {
 /// The source is read through the alias and the target written where the program will use it: with nested
 /// virtualisation each first touch of a page by an address costs a fault of the host, and this way has the fewest.
 pub fn copy_snapshot_page(from_gpa: u64, page: u64) {
-    assert!(from_gpa < 1 << 30, "snapshot beyond the alias");
-    // SAFETY: the alias maps the snapshot's first GiB; `page` is present and writable (the caller mapped it) and, being
+    assert!(is_snapshot_aliased(from_gpa), "snapshot beyond the alias");
+    // SAFETY: the alias maps this GiB of the snapshot; `page` is present and writable (the caller mapped it) and, being
     // another frame, disjoint.
     unsafe { core::ptr::copy_nonoverlapping((ALIAS + from_gpa) as *const u64, page as *mut u64, 512) }
 }
 
 /// Copies a page of the snapshot to a frame of ours that no translation leads to yet, or only the alias.
 pub fn copy_snapshot_frame(from_gpa: u64, to_gpa: u64) {
-    assert!(from_gpa < 1 << 30, "snapshot beyond the alias");
-    // SAFETY: the alias maps the snapshot's first GiB, and scratch writable; the two are disjoint.
+    assert!(is_snapshot_aliased(from_gpa), "snapshot beyond the alias");
+    // SAFETY: the alias maps this GiB of the snapshot, and scratch writable; the two are disjoint.
     unsafe { core::ptr::copy_nonoverlapping((ALIAS + from_gpa) as *const u64, alias(to_gpa), 512) }
 }
 

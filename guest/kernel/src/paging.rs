@@ -155,6 +155,9 @@ pub fn copy_ahead(page: u64) {
     if old & PRESENT == 0 || is_scratch(frame_of(old)) {
         return;
     }
+    if reach(frame_of(old)).is_err() {
+        return;
+    }
     let Some(gpa) = frames::alloc_dirty() else { return };
     arch::copy_snapshot_frame(frame_of(old), gpa);
     phys_write(at, gpa | (old & NO_EXECUTE) | WRITE | PRESENT | USER | ACCESSED | DIRTY);
@@ -173,9 +176,18 @@ pub fn redirect(page: u64) -> Result<Option<u64>, OutOfFrames> {
         phys_write(at, old & !COW | WRITE | USER);
         return Ok(None);
     }
+    reach(source)?;
     let gpa = frames::alloc_dirty().ok_or(OutOfFrames)?;
     phys_write(at, gpa | (old & NO_EXECUTE) | WRITE | PRESENT | USER | ACCESSED | DIRTY);
     Ok(Some(source))
+}
+
+/// Has the alias reach a frame of a snapshot: all but its first GiB is aliased when it is first needed.
+fn reach(source: u64) -> Result<(), OutOfFrames> {
+    if !arch::is_snapshot_aliased(source) {
+        arch::alias_snapshot(source, frames::alloc().ok_or(OutOfFrames)?);
+    }
+    Ok(())
 }
 
 /// Takes the tables out with which the host maps scratch, but for the one of its last 2 MiB: the kernel reaches scratch

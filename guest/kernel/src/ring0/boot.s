@@ -39,6 +39,8 @@
 .set ALIAS_PDPT_GPA, 0xfffff4000
 .set ALIAS_PD,       0xffffffffffff4000
 .set ALIAS_PD_GPA,   0xfffff5000
+# Size of scratch (hyperlight_common::layout, SCRATCH_TOP_SIZE_OFFSET).
+.set SCRATCH_SIZE,   0xffffffffffffeff8
 
 .set PORT_HALT, 108
 
@@ -95,7 +97,8 @@ dispatch:
 
 # Makes just enough of the host-built page tables accessible to ring 3 for the code in .entry to do the rest: the
 # first two pages of the kernel image, and the alias, a ring-3 view of scratch at ALIAS + guest-physical address. Here
-# the alias gets its two tables (fixed pages in the exception-stack reservation) and the 8 MiB with the page tables.
+# the alias gets its two tables (fixed pages in the exception-stack reservation) and the 8 MiB with the page tables. Those
+# take 2 MiB for each GiB of scratch and of the snapshot: with a GiB of scratch and more, 40 MiB, enough for 9 GiB of each.
 open_ring3:
     mov rax, cr3
     and rax, -4096
@@ -133,7 +136,15 @@ open_ring3:
     mov [rcx*8 + ALIAS_PD + 16], rdi
     add rdi, 0x200000
     mov [rcx*8 + ALIAS_PD + 24], rdi
-    mov rdi, cr3
+    cmp qword ptr [SCRATCH_SIZE], 0x40000000
+    jb 3f
+    mov esi, 16
+2:  add rdi, 0x200000
+    mov [rcx*8 + ALIAS_PD + 32], rdi
+    inc rcx
+    dec esi
+    jnz 2b
+3:  mov rdi, cr3
     mov cr3, rdi
     mov rsp, BOOT_STACK
     push USER_DS
