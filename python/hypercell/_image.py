@@ -143,8 +143,8 @@ class Image:
                 unless given.
             cache_dir: Directory of the cache; `HYPERCELL_CACHE_DIR` or the user's cache directory unless given.
                 Images in it are trusted like code: it must not be writable by others.
-            memory_bytes: Largest `Limits.memory_bytes` of sandboxes on this image, at most 2 GiB. Above 128 MiB each
-                VM starts a little slower and takes 1 MB more, above 512 MiB 5 MB more.
+            memory_bytes: Largest `Limits.memory_bytes` of sandboxes on this image, at most 8 GiB. Above 128 MiB each
+                VM starts a little slower and takes 1 MB more, above 512 MiB 5 MB, above 2 GiB 9 MB, above 4 GiB 18 MB.
             progress: Called with a stage and a fraction from 0 to 1; what it raises ends the build. Unless given, a
                 build is shown on standard error if that is a terminal.
 

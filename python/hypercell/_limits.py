@@ -8,7 +8,7 @@ from ._errors import PolicyError
 
 MIB = 1 << 20
 DEFAULT_MEMORY_BYTES = 128 * MIB
-MAX_MEMORY_BYTES = 2048 * MIB
+MAX_MEMORY_BYTES = 8192 * MIB
 _MAX_WALL_TIME_S = 366 * 24 * 3600
 _RANGES = {
     "memory_bytes": (16 * MIB, MAX_MEMORY_BYTES),

@@ -125,7 +125,7 @@ def test_import_is_light():
         ({"wall_time_s": 0}, "wall_time_s must be above 0 and at most 31622400, got 0"),
         ({"wall_time_s": "5"}, "wall_time_s must be a number of seconds or None, got str"),
         ({"wall_time_s": True}, "wall_time_s must be a number of seconds or None, got bool"),
-        ({"memory_bytes": 5}, "memory_bytes must be 16777216 to 2147483648, got 5"),
+        ({"memory_bytes": 5}, "memory_bytes must be 16777216 to 8589934592, got 5"),
         ({"tool_calls": 1.5}, "tool_calls must be int, got float"),
         ({"code_bytes": 0}, "code_bytes must be 1 to 1048576, got 0"),
     ],

@@ -56,7 +56,7 @@ def test_limits_are_given_by_name_only():
 @pytest.mark.parametrize(
     ("limit", "low", "high"),
     [
-        ("memory_bytes", 16 * MIB, 2048 * MIB),
+        ("memory_bytes", 16 * MIB, 8192 * MIB),
         ("output_bytes", 0, 1 << 40),
         ("tool_calls", 0, 1 << 40),
         ("tool_argument_bytes", 1, 16 * MIB),

@@ -75,7 +75,7 @@ pub struct ImageOptions {
     pub packages: Vec<String>,
     /// Modules to import before the snapshot, besides those that programs use most.
     pub warm: Vec<String>,
-    /// Largest memory limit of sandboxes on this image; served by the next class, of 128 or 512 MiB.
+    /// Largest memory limit of sandboxes on this image; served by the next class, from 128 MiB to 8 GiB.
     pub memory_bytes: u64,
     /// For how long nobody must have used an image until a build removes it; no build removes any if this is not given.
     pub unused_for: Option<Duration>,

@@ -16,8 +16,8 @@ use crate::error::UsageError;
 
 /// Smallest memory limit. An idle interpreter has a few mebibytes of its own.
 pub const MIN_MEMORY_BYTES: u64 = 16 << 20;
-/// Largest memory limit.
-pub const MAX_MEMORY_BYTES: u64 = 64 << 30;
+/// Largest memory limit. The hypervisor's library gives a VM at most 16 GiB of writable memory, and as much for a snapshot.
+pub const MAX_MEMORY_BYTES: u64 = 8 << 30;
 /// Longest wall-time limit: a year. Without a limit, say `None`.
 pub const MAX_WALL_TIME: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Largest limit of what a run's HTTP requests may have together.

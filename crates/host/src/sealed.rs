@@ -28,6 +28,7 @@ use sha2::{Digest, Sha256};
 use tar::{Archive, Builder, EntryType, Header};
 
 use crate::hex;
+use crate::limits::MAX_MEMORY_BYTES;
 use crate::members::Member;
 
 const SEAL: &str = "manifest.sha256";
@@ -37,7 +38,7 @@ const FILE_MODE: u32 = 0o600;
 /// Longest manifest. What the guest printed may be in it, and the arguments and results of calls.
 const MAX_MANIFEST_BYTES: u64 = 128 << 20;
 /// Most bytes and members of the files: memory of the largest class, and an image of a gibibyte.
-const MAX_FILES_BYTES: u64 = 2 << 30;
+const MAX_FILES_BYTES: u64 = MAX_MEMORY_BYTES + (1 << 30);
 const MAX_FILES: usize = 64;
 /// Longest path of a member that every tar has room for.
 const MAX_PATH_BYTES: usize = 100;

@@ -26,15 +26,21 @@ use super::first_start::{Answer, Guest};
 use crate::channel::Outgoing;
 use crate::guest::WARM_UP_CODE;
 use crate::hex;
+use crate::limits::MAX_MEMORY_BYTES;
 use crate::vm::{Vm, VmSnapshot};
 
 /// Sizes of an image's writable memory: the largest memory limit that it serves, and scratch in bytes, which holds page
 /// tables and transport buffers besides.
 ///
-/// Small pays: a restore copies the tables that map scratch, 0.3 MB at 160 MiB and 1.2 MB at 576 MiB, for each VM. With
-/// 3,300 MiB a small image started and one of 280 MB did not; with 2,200 MiB both did.
-const MEMORY_CLASSES: [(u64, usize); 3] =
-    [(128 << 20, 160 << 20), (512 << 20, 576 << 20), (2 << 30, 2200 << 20)];
+/// Small pays: a restore copies the tables that map scratch, 2 MB for each GiB, for each VM. The kernel's entry reaches tables
+/// of 40 MiB (guest/kernel/src/ring0/boot.s), those of scratch and of a snapshot together.
+const MEMORY_CLASSES: [(u64, usize); 5] = [
+    (128 << 20, 160 << 20),
+    (512 << 20, 576 << 20),
+    (2 << 30, 2200 << 20),
+    (4 << 30, 4400 << 20),
+    (MAX_MEMORY_BYTES, 8600 << 20),
+];
 
 /// Returns the class that serves a memory limit; the largest for all above.
 pub(crate) fn memory_class(memory_bytes: u64) -> (u64, usize) {
