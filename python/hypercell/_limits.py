@@ -42,7 +42,8 @@ class Limits:
         wall_time_s: Seconds from start to end, tools included. `None` is no limit.
         guest_time_s: Seconds inside the VM, which tools, sleeps and HTTP are not. `None` is no limit but `wall_time_s`.
         memory_bytes: Memory of the guest, in bytes. What the interpreter has at the start counts. Beyond it the
-            guest's Python raises MemoryError.
+            guest's Python raises MemoryError; a run that touches more of large memory than there is room for ends with
+            MemoryLimitError.
         output_bytes: Standard output and standard error together, in bytes.
         tool_calls: Calls of tools.
         tool_argument_bytes: Encoded arguments of one call, in bytes.

@@ -38,6 +38,14 @@ def test_package_works_as_natively(program, image, make_sandbox, tmp_path):
     assert ending_of(result) == expected
 
 
+def test_matrix_product_fits_into_the_default_memory_limit(make_sandbox):
+    image = hypercell.Image.from_environment(["numpy", "pandas"], warm=["numpy", "pandas"])
+    code = "import numpy\nones = numpy.ones((1000, 1000))\nfloat((ones @ ones).sum())"
+    result = make_sandbox(image=image).run(code)
+    assert result.value == 1e9
+    assert result.usage.memory_peak_bytes < 64 << 20
+
+
 def test_every_package_of_the_fast_tests_has_a_program():
     assert {program.package for program in CHOSEN} == set(INSTALLED)
 

@@ -77,6 +77,8 @@ pub struct State {
     pub followed: Cell<(usize, usize)>,
     /// Whether the host is told of each system call (syscall/trace.rs).
     pub traces_syscalls: Cell<u32>,
+    /// Pages that count against the memory limit since they were touched (mm.rs).
+    pub touched_pages: Cell<u64>,
 }
 
 /// Bytes of the registers that entry.s saves: 20 of the fields of `Regs`.

@@ -199,7 +199,7 @@ fn send_and_stop(bytes: Vec<u8>) -> ! {
 }
 
 fn checkpoint() -> ! {
-    mm::drop_zero_pages();
+    mm::prepare_checkpoint();
     archive::map_all();
     CHANNEL.with(|c| {
         let Some(link) = c.link.as_mut() else { arch::abort("no link") };

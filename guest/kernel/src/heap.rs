@@ -8,7 +8,7 @@
 #![expect(unsafe_code, reason = "the global allocator hands raw memory to talc")]
 
 use core::alloc::Layout;
-use core::cell::Cell;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use talc::{OomHandler, Span, Talc, Talck};
 
@@ -23,13 +23,14 @@ const GROW_MIN: u64 = 256 * 1024;
 
 /// Grows the arena by mapped pages.
 #[derive(Debug)]
-pub struct Grow {
-    end: Cell<u64>,
-}
+pub struct Grow;
+
+/// End of what is mapped. Beside the arena and not in it: a fault handler reads it while the arena is in use.
+static END: AtomicU64 = AtomicU64::new(HEAP_START);
 
 impl OomHandler for Grow {
     fn handle_oom(talc: &mut Talc<Self>, layout: Layout) -> Result<(), ()> {
-        let end = talc.oom_handler.end.get();
+        let end = END.load(Relaxed);
         let wanted =
             (layout.size() as u64 + layout.align() as u64 + 4096).max(GROW_MIN).next_multiple_of(PAGE);
         if end + wanted > HEAP_END || wanted / PAGE + 64 > frames::available() {
@@ -41,7 +42,7 @@ impl OomHandler for Grow {
             paging::map(address, gpa, paging::WRITE | paging::NO_EXECUTE).map_err(drop)?;
             address += PAGE;
         }
-        talc.oom_handler.end.set(address);
+        END.store(address, Relaxed);
         let old = Span::new(HEAP_START as *mut u8, end as *mut u8);
         let new = Span::new(HEAP_START as *mut u8, address as *mut u8);
         // SAFETY: the range was mapped above, is writable, and belongs to the heap alone.
@@ -71,15 +72,16 @@ unsafe impl lock_api::RawMutex for NoLock {
     unsafe fn unlock(&self) {}
 }
 
-// SAFETY: `Grow` is used by one processor only.
-unsafe impl Sync for Grow {}
-// SAFETY: as above.
-unsafe impl Send for Grow {}
-
 #[cfg_attr(not(test), global_allocator)]
-static HEAP: Talck<NoLock, Grow> = Talck::new(Talc::new(Grow { end: Cell::new(HEAP_START) }));
+#[cfg_attr(test, expect(dead_code, reason = "tests allocate as ordinary programs"))]
+static HEAP: Talck<NoLock, Grow> = Talck::new(Talc::new(Grow));
 
 /// Bytes of the heap's address range in use.
 pub fn bytes() -> u64 {
-    HEAP.lock().oom_handler.end.get() - HEAP_START
+    END.load(Relaxed) - HEAP_START
+}
+
+/// Bytes of the heap's address range that are left.
+pub fn room() -> u64 {
+    HEAP_END - END.load(Relaxed)
 }

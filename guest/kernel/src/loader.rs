@@ -61,7 +61,7 @@ fn load_all(argv: &[&str], env: &[&str]) -> Result<(u64, u64), Errno> {
     };
     let (rw, guard) = (Prot::READ | Prot::WRITE, STACK_TOP - STACK_BYTES - STACK_GUARD_BYTES);
     MM.with(|mm| mm.map(guard, STACK_GUARD_BYTES, true, Prot::empty(), Backing::Anonymous, false))?;
-    MM.with(|mm| mm.map(STACK_TOP - STACK_BYTES, STACK_BYTES, true, rw, Backing::Anonymous, true))?;
+    MM.with(|mm| mm.map(STACK_TOP - STACK_BYTES, STACK_BYTES, true, rw, Backing::Stack, true))?;
     let stack = build_stack(argv, env, &program, loader_base)?;
     Ok((entry, stack))
 }

@@ -1,17 +1,17 @@
-//! The address space of the program: areas, demand paging, commitment.
+//! The address space of the program: areas, demand paging, and what of it counts.
 //!
-//! Guarantees: what a program may touch is decided by its areas alone; committed memory (writable private bytes, kernel
-//! heap) never exceeds the limit of the run, so running out is ENOMEM at the call that asks, not a kill later.
+//! Guarantees: what a program may touch is decided by its areas alone; what counts (account.rs) never exceeds the limit of
+//! the run: a call that asks for more answers ENOMEM, a touch of memory promised before ends the run.
 //! Never: touches program memory while an area map is borrowed.
 //!
 //! Before: paging, frames. After: syscall/mem.rs, loader, traps.
 
+mod account;
 mod fault;
+mod report;
 
 use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write;
 
 use bitflags::bitflags;
 
@@ -20,7 +20,10 @@ use crate::cell::KernelCell;
 use crate::errno::Errno;
 use crate::{archive, frames, heap, paging};
 
+use account::Account;
+pub use account::Charge;
 pub use fault::{Fault, fill_page, handle_fault};
+pub use report::{Mapping, mappings, proc_maps, rss_bytes, total_bytes, uncommitted_bytes};
 
 /// Lowest address that a program may map.
 pub const USER_START: u64 = 0x1_0000;
@@ -39,6 +42,8 @@ pub const STACK_TOP: u64 = 0x7f_6004_0000;
 pub const STACK_BYTES: u64 = 8 << 20;
 /// Scratch that programs never get: transport buffers, page tables of the image, copies of the interpreter's pages.
 const SCRATCH_RESERVE: u64 = 24 << 20;
+/// Most areas: Linux's own default, which bounds what the kernel keeps about them.
+pub const MAX_AREAS: usize = 65_530;
 
 bitflags! {
     /// What a program may do with an area.
@@ -58,7 +63,7 @@ bitflags! {
 pub enum Backing {
     /// Zeroes.
     Anonymous,
-    /// Zeroes of a thread's stack, of which most is never touched: nothing is committed for it.
+    /// Zeroes of a stack, of which most is never touched: it never counts whole.
     Stack,
     /// File contents in the archive: address of the byte that the area's start shows, and bytes left in the file.
     Image(u64, u64),
@@ -73,8 +78,15 @@ pub struct Area {
     pub prot: Prot,
     /// Contents.
     pub backing: Backing,
-    /// Counted against the memory limit.
-    pub committed: bool,
+    /// When its pages count.
+    pub charge: Charge,
+}
+
+impl Area {
+    /// Whether it counts by the pages that are present. Those of files that cannot be written are the image's.
+    fn counts_pages(&self) -> bool {
+        self.charge != Charge::Mapped && !matches!(self.backing, Backing::Image(..))
+    }
 }
 
 /// The areas of the program, by start address.
@@ -83,8 +95,10 @@ pub struct AddressSpace {
     areas: BTreeMap<u64, Area>,
     brk_start: u64,
     brk: u64,
-    committed_bytes: u64,
-    limit_bytes: u64,
+    account: Account,
+    /// Pages that counted when touched, as a snapshot carries them; the VM's own count is in its state page, which a fault
+    /// handler can write.
+    touched_pages: u64,
     stale_translations: bool,
 }
 
@@ -93,8 +107,8 @@ pub static MM: KernelCell<AddressSpace> = KernelCell::new(AddressSpace {
     areas: BTreeMap::new(),
     brk_start: 0,
     brk: 0,
-    committed_bytes: 0,
-    limit_bytes: u64::MAX,
+    account: Account::new(),
+    touched_pages: 0,
     stale_translations: false,
 });
 
@@ -159,13 +173,13 @@ impl AddressSpace {
         end.checked_sub(len).filter(|&start| start >= MMAP_RANGE.start)
     }
 
-    fn charge(&mut self, bytes: u64) -> Result<(), Errno> {
-        let total = self.committed_bytes.checked_add(bytes).ok_or(Errno::ENOMEM)?;
-        if total.saturating_add(heap::bytes()) > self.limit_bytes {
-            return Err(Errno::ENOMEM);
-        }
-        self.committed_bytes = total;
-        Ok(())
+    fn charge(&mut self, charge: Charge, bytes: u64) -> Result<(), Errno> {
+        self.account.charge(charge, bytes, uncharged_bytes())
+    }
+
+    /// Refuses what would make more areas than the kernel keeps: a change of a range splits two and adds one.
+    fn check_area_count(&self) -> Result<(), Errno> {
+        if self.areas.len() + 3 > MAX_AREAS { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
     /// Splits areas so that none straddles `at`.
@@ -187,24 +201,25 @@ impl AddressSpace {
         while let Some((&at, area)) = self.areas.range(start..end).next() {
             let area = *area;
             self.areas.remove(&at);
-            if area.committed {
-                self.committed_bytes = self.committed_bytes.saturating_sub(area.end - at);
-            }
+            self.account.release(area.charge, area.end - at);
+            self.release_pages(&area, at, area.end);
         }
-        self.release_pages(start, end);
     }
 
-    /// Unmaps the pages of a range and returns their frames.
-    fn release_pages(&mut self, start: u64, end: u64) {
-        let mut freed = false;
+    /// Unmaps the pages of a part of an area and returns their frames.
+    fn release_pages(&mut self, area: &Area, start: u64, end: u64) {
+        let mut released = 0;
         paging::for_each(start, end, |_, entry| {
             if is_scratch(paging::frame_of(entry)) {
                 frames::free(paging::frame_of(entry));
             }
-            freed = true;
+            released += 1;
             Some(0)
         });
-        self.stale_translations |= freed;
+        if area.counts_pages() {
+            count_touched(-released);
+        }
+        self.stale_translations |= released != 0;
     }
 
     /// Flushes translations that point to returned frames. Called before new memory is mapped and handed out.
@@ -214,7 +229,8 @@ impl AddressSpace {
         }
     }
 
-    /// Maps a page-aligned range; `fixed` replaces what is there.
+    /// Maps a page-aligned range; `fixed` replaces what is there. Where the program may write it, `reserved` asks for
+    /// memory that counts: MAP_NORESERVE goes without.
     ///
     /// # Errors
     ///
@@ -226,19 +242,23 @@ impl AddressSpace {
         fixed: bool,
         prot: Prot,
         backing: Backing,
-        counted: bool,
+        reserved: bool,
     ) -> Result<u64, Errno> {
         let len = page_up(len).filter(|&l| l > 0).ok_or(Errno::ENOMEM)?;
-        let committed = counted && prot.contains(Prot::WRITE) && backing != Backing::Stack;
+        self.check_area_count()?;
+        let charge = match backing {
+            _ if !reserved || !prot.contains(Prot::WRITE) => Charge::Touched,
+            Backing::Stack => Charge::Touched,
+            Backing::Image(..) => Charge::Mapped,
+            Backing::Anonymous => self.account.kind_of(len),
+        };
         let start = if fixed {
             let end = hint.checked_add(len).ok_or(Errno::ENOMEM)?;
             let outside = end > USER_END || (hint < KERNEL_HOLE.end && end > KERNEL_HOLE.start);
             if hint < USER_START || outside {
                 return Err(Errno::ENOMEM);
             }
-            if committed {
-                self.charge(len)?;
-            }
+            self.charge(charge, len)?;
             self.remove(hint, end);
             hint
         } else {
@@ -247,13 +267,11 @@ impl AddressSpace {
                 Some(end) if hinted != 0 && self.is_free(hinted, end) => hinted,
                 _ => self.pick(len).ok_or(Errno::ENOMEM)?,
             };
-            if committed {
-                self.charge(len)?;
-            }
+            self.charge(charge, len)?;
             at
         };
         self.flush_stale();
-        self.areas.insert(start, Area { end: start + len, prot, backing, committed });
+        self.areas.insert(start, Area { end: start + len, prot, backing, charge });
         if let Backing::Image(at, left) = backing {
             self.map_image(start, start + len, at, left, prot)?;
         }
@@ -281,6 +299,9 @@ impl AddressSpace {
         if !start.is_multiple_of(PAGE) || len == 0 || end > USER_END {
             return Err(Errno::EINVAL);
         }
+        if self.find(start).is_some_and(|(first, area)| first < start && end < area.end) {
+            self.check_area_count()?;
+        }
         self.remove(start, end);
         Ok(())
     }
@@ -295,16 +316,13 @@ impl AddressSpace {
         if !self.allows(start, len, Prot::empty()) {
             return Err(Errno::ENOMEM);
         }
+        self.check_area_count()?;
         self.split(start);
         self.split(end);
         if prot.contains(Prot::WRITE) {
-            let uncounted = |area: &Area| !area.committed && area.backing != Backing::Stack;
-            let newly: u64 =
-                self.areas.range(start..end).filter(|(_, a)| uncounted(a)).map(|(s, a)| a.end - s).sum();
-            self.charge(newly)?;
+            self.charge_newly_writable(start, end)?;
         }
         for (_, area) in self.areas.range_mut(start..end) {
-            area.committed |= prot.contains(Prot::WRITE) && area.backing != Backing::Stack;
             area.prot = prot;
         }
         let mut narrowed = false;
@@ -330,6 +348,44 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// Counts areas of a range that become writable for the first time, each as if it was mapped now; stacks and what was
+    /// mapped writable without a promise go on counting by touched pages.
+    fn charge_newly_writable(&mut self, start: u64, end: u64) -> Result<(), Errno> {
+        let is_new = |area: &Area| {
+            area.charge == Charge::Touched
+                && !area.prot.contains(Prot::WRITE)
+                && area.backing != Backing::Stack
+        };
+        let newly: Vec<(u64, Area)> =
+            self.areas.range(start..end).filter(|(_, a)| is_new(a)).map(|(s, a)| (*s, *a)).collect();
+        for (at, area) in newly {
+            let bytes = area.end - at;
+            let charge = match area.backing {
+                Backing::Image(..) => Charge::Mapped,
+                _ => self.account.kind_of(bytes),
+            };
+            self.recharge(at, &area, charge)?;
+        }
+        Ok(())
+    }
+
+    /// Has an area count in another way.
+    fn recharge(&mut self, start: u64, area: &Area, charge: Charge) -> Result<(), Errno> {
+        let present = if area.counts_pages() { paging::count(start, area.end) } else { 0 };
+        count_touched(-present);
+        if let Err(error) = self.charge(charge, area.end - start) {
+            count_touched(present);
+            return Err(error);
+        }
+        self.account.release(area.charge, area.end - start);
+        let after = Area { charge, ..*area };
+        if after.counts_pages() {
+            count_touched(present);
+        }
+        self.areas.insert(start, after);
+        Ok(())
+    }
+
     /// Drops the contents of anonymous pages (MADV_DONTNEED); file pages come back from the file.
     pub fn discard(&mut self, start: u64, len: u64) -> Result<(), Errno> {
         let len = page_up(len).ok_or(Errno::EINVAL)?;
@@ -340,11 +396,13 @@ impl AddressSpace {
         if !self.allows(start, len, Prot::empty()) {
             return Err(Errno::ENOMEM);
         }
-        self.release_pages(start, end);
-        self.flush_stale();
-        let refill: alloc::vec::Vec<(u64, Area)> =
+        let parts: Vec<(u64, Area)> =
             self.areas.range(..end).rev().take_while(|(_, a)| a.end > start).map(|(s, a)| (*s, *a)).collect();
-        for (at, area) in refill {
+        for (at, area) in &parts {
+            self.release_pages(area, start.max(*at), end.min(area.end));
+        }
+        self.flush_stale();
+        for (at, area) in parts {
             if let Backing::Image(source, left) = area.backing {
                 let from = at.max(start);
                 self.map_image(
@@ -367,51 +425,51 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         let old_end = old.checked_add(old_len).ok_or(Errno::EINVAL)?;
-        let (start, area) = self.find(old).map(|(s, a)| (s, *a)).ok_or(Errno::EFAULT)?;
-        if old_end > area.end {
-            return Err(Errno::EFAULT);
+        match self.find(old) {
+            Some((_, area)) if old_end <= area.end => {}
+            _ => return Err(Errno::EFAULT),
         }
+        self.check_area_count()?;
         if new_len <= old_len {
             self.remove(old + new_len, old_end);
             return Ok(old);
         }
-        let grow_end = old.checked_add(new_len).ok_or(Errno::ENOMEM)?;
-        if area.end == old_end && self.is_free(old_end, grow_end) {
-            if area.committed {
-                self.charge(new_len - old_len)?;
-            }
-            self.flush_stale();
-            self.areas.insert(
-                old_end,
-                Area { end: grow_end, backing: area.backing.advanced(old_end - start), ..area },
-            );
-            return Ok(old);
-        }
-        if !may_move {
-            return Err(Errno::ENOMEM);
-        }
-        let target = self.map(0, new_len, false, Prot::empty(), Backing::Anonymous, false)?;
-        if area.committed
-            && let Err(error) = self.charge(new_len - old_len)
-        {
-            self.remove(target, target + new_len);
-            return Err(error);
-        }
-        self.areas.insert(
-            target,
-            Area { end: target + new_len, backing: area.backing.advanced(old - start), ..area },
-        );
-        let mut moved = Ok(());
-        paging::for_each(old, old_end, |at, entry| {
-            let bits = entry & (paging::WRITE | paging::NO_EXECUTE);
-            moved = moved.and(paging::map(target + (at - old), paging::frame_of(entry), bits));
-            Some(0)
-        });
-        self.stale_translations = true;
         self.split(old);
         self.split(old_end);
+        self.grow(old, old_end, new_len, may_move)
+    }
+
+    /// Makes an area larger, here or elsewhere. A buffer that grows is soon full, so one that was promised counts whole
+    /// from then on.
+    fn grow(&mut self, old: u64, old_end: u64, new_len: u64, may_move: bool) -> Result<u64, Errno> {
+        let added = new_len - (old_end - old);
+        let grow_end = old.checked_add(new_len).ok_or(Errno::ENOMEM)?;
+        let target = if self.is_free(old_end, grow_end) {
+            old
+        } else if may_move {
+            self.pick(new_len).ok_or(Errno::ENOMEM)?
+        } else {
+            return Err(Errno::ENOMEM);
+        };
+        let area = *self.areas.get(&old).ok_or(Errno::EFAULT)?;
+        if area.charge == Charge::Promised {
+            self.recharge(old, &area, Charge::Mapped)?;
+        }
+        let area = *self.areas.get(&old).ok_or(Errno::EFAULT)?;
+        self.charge(area.charge, added)?;
+        self.flush_stale();
         self.areas.remove(&old);
-        moved.map_err(|_| Errno::ENOMEM)?;
+        self.areas.insert(target, Area { end: target + new_len, ..area });
+        if target != old {
+            let mut moved = Ok(());
+            paging::for_each(old, old_end, |at, entry| {
+                let bits = entry & (paging::WRITE | paging::NO_EXECUTE);
+                moved = moved.and(paging::map(target + (at - old), paging::frame_of(entry), bits));
+                Some(0)
+            });
+            self.stale_translations = true;
+            moved.map_err(|_| Errno::ENOMEM)?;
+        }
         Ok(target)
     }
 
@@ -428,7 +486,7 @@ impl AddressSpace {
             return self.brk;
         }
         if new_end > old_end {
-            if !self.is_free(old_end, new_end) || self.charge(new_end - old_end).is_err() {
+            if !self.is_free(old_end, new_end) || self.charge(Charge::Mapped, new_end - old_end).is_err() {
                 return self.brk;
             }
             self.flush_stale();
@@ -444,7 +502,7 @@ impl AddressSpace {
                     let prot = Prot::READ | Prot::WRITE;
                     self.areas.insert(
                         old_end,
-                        Area { end: new_end, prot, backing: Backing::Anonymous, committed: true },
+                        Area { end: new_end, prot, backing: Backing::Anonymous, charge: Charge::Mapped },
                     );
                 }
             }
@@ -455,12 +513,28 @@ impl AddressSpace {
         self.brk
     }
 
-    /// Sets the most bytes that the program and the kernel heap may commit. Scratch bounds it in any case, less what
+    /// Sets the most bytes of the program and the kernel heap that may count. Scratch bounds it in any case, less what
     /// page tables and the transport take.
     pub fn set_limit(&mut self, bytes: u64) {
         let scratch = arch::metadata(hyperlight_common::layout::SCRATCH_TOP_SIZE_OFFSET);
-        self.limit_bytes = bytes.min(scratch.saturating_sub(SCRATCH_RESERVE + scratch / 128));
+        self.account.set_limit(bytes.min(scratch.saturating_sub(SCRATCH_RESERVE + scratch / 128)));
     }
+}
+
+/// Bytes that count and are not of areas that count whole.
+fn uncharged_bytes() -> u64 {
+    arch::state().touched_pages.get() * PAGE + heap::bytes()
+}
+
+/// Adds to the pages that count since they were touched.
+fn count_touched(pages: i64) {
+    let touched = &arch::state().touched_pages;
+    touched.set(touched.get().saturating_add_signed(pages));
+}
+
+/// Goes on with the count of touched pages that a snapshot carries, in a new VM.
+pub fn resume_account() {
+    arch::state().touched_pages.set(MM.peek(|mm| mm.touched_pages));
 }
 
 fn protection_bits(prot: Prot) -> u64 {
@@ -479,89 +553,29 @@ pub fn access_ok(address: u64, len: u64, write: bool) -> bool {
     MM.peek(|mm| mm.allows(address, len, if write { Prot::WRITE } else { Prot::READ }))
 }
 
-/// Makes the address space ready for a snapshot: drops pages that hold only zeroes.
-pub fn drop_zero_pages() {
+/// Makes the address space ready for a snapshot: drops pages that hold only zeroes, and keeps the count of the others.
+pub fn prepare_checkpoint() {
     MM.with(|mm| {
         for (start, area) in &mm.areas {
-            if matches!(area.backing, Backing::Image(..)) || !area.prot.contains(Prot::READ) {
-                continue;
+            if !matches!(area.backing, Backing::Image(..)) && area.prot.contains(Prot::READ) {
+                drop_zero_pages(*start, area);
             }
-            paging::for_each(*start, area.end, |at, entry| {
-                let gpa = paging::frame_of(entry);
-                if is_scratch(gpa) && arch::page_is_zero(at) {
-                    frames::free(gpa);
-                    return Some(0);
-                }
-                None
-            });
         }
+        mm.touched_pages = arch::state().touched_pages.get();
     });
     arch::flush_tlb();
 }
 
-/// A range of the address space, to show it.
-#[derive(Clone, Copy, Debug)]
-pub struct Mapping {
-    /// First address.
-    pub start: u64,
-    /// End address, exclusive.
-    pub end: u64,
-    /// Allowed accesses.
-    pub prot: Prot,
-    /// `[heap]`, `[stack]`, or nothing.
-    pub name: &'static str,
-    /// Address in the archive of what its start shows, if it is of a file.
-    pub image: Option<u64>,
-}
-
-impl core::fmt::Display for Mapping {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let flag = |bit, c| if self.prot.contains(bit) { c } else { '-' };
-        let (r, w, x) = (flag(Prot::READ, 'r'), flag(Prot::WRITE, 'w'), flag(Prot::EXEC, 'x'));
-        write!(f, "{:012x}-{:012x} {r}{w}{x}p", self.start, self.end)
-    }
-}
-
-/// The address space, in order.
-pub fn mappings() -> Vec<Mapping> {
-    MM.peek(|mm| {
-        let mapping = |(&start, area): (&u64, &Area)| {
-            let name = if start == mm.brk_start && mm.brk > mm.brk_start {
-                "[heap]"
-            } else if area.end == STACK_TOP {
-                "[stack]"
-            } else {
-                ""
-            };
-            let image = match area.backing {
-                Backing::Image(at, left) if left > 0 => Some(at),
-                _ => None,
-            };
-            Mapping { start, end: area.end, prot: area.prot, name, image }
-        };
-        mm.areas.iter().map(mapping).collect()
-    })
-}
-
-/// Writes the text of /proc/self/maps.
-pub fn proc_maps(out: &mut String) {
-    for mapping in mappings() {
-        // fmt::Write on a String fails only where memory is out, which aborts by itself.
-        let _ = writeln!(out, "{mapping} 00000000 00:00 0 {}", mapping.name);
-    }
-}
-
-/// Bytes of frames in use.
-pub fn rss_bytes() -> u64 {
-    u64::from(arch::state().frames_used.get()) * PAGE
-}
-
-/// Bytes that may still be committed: what /tmp may grow by.
-pub fn uncommitted_bytes() -> u64 {
-    MM.peek(|mm| mm.limit_bytes.saturating_sub(mm.committed_bytes + heap::bytes()))
-}
-
-/// Bytes of memory that the run may use.
-pub fn total_bytes() -> u64 {
-    MM.peek(|mm| mm.limit_bytes.min(frames::available() * PAGE + rss_bytes()))
+fn drop_zero_pages(start: u64, area: &Area) {
+    paging::for_each(start, area.end, |at, entry| {
+        let gpa = paging::frame_of(entry);
+        if !is_scratch(gpa) || !arch::page_is_zero(at) {
+            return None;
+        }
+        frames::free(gpa);
+        if area.counts_pages() {
+            count_touched(-1);
+        }
+        Some(0)
+    });
 }

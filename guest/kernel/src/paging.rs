@@ -133,6 +133,16 @@ pub fn for_each(start: u64, end: u64, mut f: impl FnMut(u64, u64) -> Option<u64>
     }
 }
 
+/// Pages of a range that have an entry.
+pub fn count(start: u64, end: u64) -> i64 {
+    let mut pages = 0;
+    for_each(start, end, |_, _| {
+        pages += 1;
+        None
+    });
+    pages
+}
+
 /// Gives a present page of a snapshot its own writable copy, or just the write bit where it is ours already.
 ///
 /// Fails when scratch is used up. The translation is not flushed: a page fault drops the one of the faulting address (SDM

@@ -91,6 +91,7 @@ extern "C" fn enter_from_ring0(root: u64, peb: u64, reason: u64, open: u64) -> !
     if open == 0 {
         frames::set_spare(dropped.into_iter().flatten().flat_map(|dropped| dropped.frames()));
         paging::open_to_user();
+        mm::resume_account();
         hotset::copy_in();
     }
     thread::resume();

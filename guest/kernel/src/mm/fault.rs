@@ -5,8 +5,10 @@
 //!
 //! Before: traps. After: archive, hotset, paging, frames.
 
-use super::{AddressSpace, Area, Backing, MM, Prot, is_kernel, protection_bits};
-use crate::arch::PAGE;
+use super::{
+    AddressSpace, Area, Backing, MM, Prot, count_touched, is_kernel, protection_bits, uncharged_bytes,
+};
+use crate::arch::{PAGE, state};
 use crate::{archive, frames, hotset, paging};
 
 /// Pages filled around a fault in fresh memory: one fault costs as much as clearing several pages.
@@ -19,7 +21,7 @@ pub enum Fault {
     Resolved,
     /// The program may not do this.
     Denied,
-    /// Scratch is used up.
+    /// The limit of the run is reached, or scratch is used up.
     OutOfMemory,
 }
 
@@ -63,21 +65,35 @@ impl AddressSpace {
     fn fill(&self, page: u64, area: &Area) -> Fault {
         // Recorded pages are filled one by one, so that the record says what is used.
         hotset::note(page);
-        let pages = if hotset::is_recording() { 1 } else { FAULT_AROUND };
+        let is_alone = hotset::is_recording() || self.account.is_short(uncharged_bytes());
+        let pages = if is_alone { 1 } else { FAULT_AROUND };
         let end = (page + pages * PAGE).min(area.end).min((page | 0xffff) + 1);
-        let mut at = page;
-        while at < end {
-            if at == page || !paging::is_present(at) {
-                let Some(gpa) = frames::alloc() else {
-                    return if at == page { Fault::OutOfMemory } else { Fault::Resolved };
-                };
-                if paging::map(at, gpa, protection_bits(area.prot)).is_err() {
-                    return if at == page { Fault::OutOfMemory } else { Fault::Resolved };
-                }
+        if !self.fill_one(page, area) {
+            return Fault::OutOfMemory;
+        }
+        for at in (page + PAGE..end).step_by(PAGE as usize) {
+            if !paging::is_present(at) && !self.fill_one(at, area) {
+                break;
             }
-            at += PAGE;
         }
         Fault::Resolved
+    }
+
+    /// Gives a page its zeroes; `false` where the limit of the run or scratch has no room for it. Page tables that it needs
+    /// count, and stay.
+    fn fill_one(&self, page: u64, area: &Area) -> bool {
+        let frames_before = state().frames_used.get();
+        if area.counts_pages() && self.account.left(uncharged_bytes()) < PAGE {
+            return false;
+        }
+        let Some(gpa) = frames::alloc() else { return false };
+        if paging::map(page, gpa, protection_bits(area.prot)).is_err() {
+            frames::free(gpa);
+            return false;
+        }
+        let taken = i64::from(state().frames_used.get() - frames_before);
+        count_touched(if area.counts_pages() { taken } else { taken - 1 });
+        true
     }
 }
 
@@ -89,12 +105,11 @@ fn keep_write(page: u64) -> u64 {
 pub fn fill_page(page: u64) {
     MM.peek(|mm| {
         if let Some((_, area)) = mm.find(page)
-            && area.backing == Backing::Anonymous
+            && !matches!(area.backing, Backing::Image(..))
             && area.prot.contains(Prot::WRITE)
-            && let Some(gpa) = frames::alloc()
         {
-            // Where no table can be had either, the page's own fault says so.
-            let _ = paging::map(page, gpa, protection_bits(area.prot));
+            // Where there is no room for it, the page's own fault says so.
+            mm.fill_one(page, area);
         }
     });
 }

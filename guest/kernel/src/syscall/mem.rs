@@ -1,6 +1,7 @@
 //! Memory: brk, mmap and their relatives.
 //!
-//! Guarantees: a call that would pass the memory limit of the run answers ENOMEM, so that Python raises MemoryError.
+//! Guarantees: a call that asks for more than is left of the memory limit of the run answers ENOMEM, so that Python raises
+//! MemoryError.
 //! A shared writable mapping of a file in memory or of the host is a copy; msync, munmap and the end of the run write the
 //! pages back that changed. With one process nobody in the guest sees the difference in between, other than by reading the
 //! file.
@@ -62,10 +63,10 @@ pub fn sys_mmap(args: &Args) -> SysResult {
     }
     let fixed = fixed || flags & linux::MAP_FIXED_NOREPLACE != 0;
     let protection = prot_of(prot);
-    let counted = flags & linux::MAP_NORESERVE == 0;
+    let reserved = flags & linux::MAP_NORESERVE == 0;
     if flags & linux::MAP_ANONYMOUS != 0 {
         let backing = if flags & linux::MAP_STACK != 0 { Backing::Stack } else { Backing::Anonymous };
-        return MM.with(|mm| mm.map(hint, len, fixed, protection, backing, counted));
+        return MM.with(|mm| mm.map(hint, len, fixed, protection, backing, reserved));
     }
     let shared =
         flags & linux::MAP_TYPE == linux::MAP_SHARED || flags & linux::MAP_TYPE == linux::MAP_SHARED_VALIDATE;

@@ -90,7 +90,7 @@ pub const ROWS: &[(&str, Special)] = &[
     ("/proc/version", Text(proc::version)),
     ("/proc/sys", Dir),
     ("/proc/sys/vm", Dir),
-    ("/proc/sys/vm/overcommit_memory", Text(|_| b"2\n".to_vec())),
+    ("/proc/sys/vm/overcommit_memory", Text(|_| b"0\n".to_vec())),
     ("/proc/sys/vm/max_map_count", Text(|_| b"65530\n".to_vec())),
     ("/proc/sys/kernel", Dir),
     ("/proc/sys/kernel/osrelease", Text(|_| [proc::RELEASE.as_bytes(), b"\n"].concat())),
