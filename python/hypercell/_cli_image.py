@@ -29,7 +29,12 @@ def add_commands(commands: Any) -> None:
     parts = image.add_subparsers(required=True, metavar="COMMAND")
 
     build = _command(parts, "build", _build, "build an image of an environment, or find it in the cache")
-    build.add_argument("packages", nargs="*", metavar="PACKAGE", help="distributions, with what they require")
+    build.add_argument(
+        "packages",
+        nargs="*",
+        metavar="PACKAGE",
+        help="distributions, with what they require, such as 'httpx[http2]>=0.27'",
+    )
     build.add_argument("-r", "--requirements", metavar="FILE", help="a requirements file that names more")
     build.add_argument(
         "--warm", action="append", default=[], metavar="MODULE", help="import it beforehand; repeatable"

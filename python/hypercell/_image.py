@@ -6,6 +6,7 @@ import datetime as dt
 import math
 import os
 import platform
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -16,7 +17,7 @@ from ._errors import ImageError, PolicyError, SandboxUnavailableError
 from ._image_info import ImageInfo
 from ._limits import DEFAULT_MEMORY_BYTES, MAX_MEMORY_BYTES
 from ._process import ForkSafeLock
-from ._requirements import check_versions, read_requirements
+from ._requirements import parse_names, read_requirements
 
 if TYPE_CHECKING:
     from ._pool import Pool
@@ -101,9 +102,10 @@ def _digest(digest: str) -> str:
 
 
 def _interpreter(path: str) -> str:
-    """Returns the interpreter of a virtual environment, or `path` if it is something else."""
-    is_environment = (Path(path) / "pyvenv.cfg").is_file()
-    return str(Path(path).absolute() / "bin" / "python") if is_environment else path
+    """Returns the interpreter of a virtual environment, or at a path, or of a name that the shell would find."""
+    if (Path(path) / "pyvenv.cfg").is_file():
+        return str(Path(path).absolute() / "bin" / "python")
+    return str(Path(shutil.which(path) or path).absolute())
 
 
 class Image:
@@ -134,13 +136,15 @@ class Image:
         would now give another image.
 
         Args:
-            packages: Distributions of the environment to include, with what they require; none unless named. An extra
-                is named as in `"httpx[http2]"`.
-            requirements: A requirements file whose distributions are included too. They must be installed in the
-                environment, in versions that the file allows; nothing is installed.
+            packages: Distributions of the environment to include, with those of their requirements that are installed;
+                none unless named. Extras and versions are named as in `"httpx[http2]>=0.27"`. Nothing is installed:
+                they must be in the environment, in versions that are allowed, and not as editable installations, of
+                whose files there is no list.
+            requirements: A requirements file of pip's form, whose distributions are included too. Markers, `-r` and
+                `-c` count; hashes and options about where to find archives were for pip and do not.
             warm: Modules to import before the image is captured, besides the usual ones of the standard library.
-            python: The interpreter, CPython 3.10 to 3.15, or the directory of a virtual environment; this interpreter
-                unless given.
+            python: The interpreter, CPython 3.10 to 3.15, by its path or name, or the directory of a virtual
+                environment; this interpreter unless given.
             cache_dir: Directory of the cache; `HYPERCELL_CACHE_DIR` or the user's cache directory unless given.
                 Images in it are trusted like code: it must not be writable by others.
             memory_bytes: Largest `Limits.memory_bytes` of sandboxes on this image, at most 8 GiB. Above 128 MiB each
@@ -149,17 +153,19 @@ class Image:
                 build is shown on standard error if that is a terminal.
 
         Raises:
-            ImageError: The interpreter is not supported, a distribution is not installed in it, or the cache cannot be
-                used.
+            ImageError: The interpreter is not supported, a distribution is not installed in it or in another version,
+                or the cache cannot be used.
             SandboxUnavailableError: This machine cannot start micro-VMs.
-            PolicyError: An argument is no list of names, or the requirements file has something else in it.
+            PolicyError: An argument is no list of names, or a requirement, or a line of the file, is none, or says
+                where to get a distribution.
         """
         if isinstance(memory_bytes, bool) or not isinstance(memory_bytes, int):
             raise PolicyError(f"memory_bytes must be int, got {type(memory_bytes).__name__}")
         if not 0 < memory_bytes <= MAX_MEMORY_BYTES:
             raise PolicyError(f"memory_bytes must be 1 to {MAX_MEMORY_BYTES}, got {memory_bytes}")
-        required = {} if requirements is None else read_requirements(_path("requirements", requirements))
-        package_names = [*_names("packages", packages), *required]
+        asked = parse_names(_names("packages", packages))
+        if requirements is not None:
+            asked += read_requirements(_path("requirements", requirements))
         warm_names = _names("warm", warm)
         chosen = sys.executable if python is None else _interpreter(_path("python", python))
         if not chosen:
@@ -168,11 +174,14 @@ class Image:
             )
         if progress is not None and not callable(progress):
             raise PolicyError(f"progress must be callable, got {type(progress).__name__}")
+        asked = asked.for_version(
+            lambda: platform.python_version() if python is None else native().Image.version_of(chosen)
+        )
         opened = native().Image.open(
             python=chosen,
             guest_dir=str(Path(__file__).parent / "_guest"),
             cache_dir=_cache(cache_dir),
-            packages=package_names,
+            packages=asked.names(),
             warm=warm_names,
             memory_bytes=memory_bytes,
             unused_for_s=unused_for_s(),
@@ -180,7 +189,7 @@ class Image:
         )
         for notice in opened.notices:
             warnings.warn(notice, RuntimeWarning, stacklevel=2)
-        check_versions(required, dict(opened.packages))
+        asked.check(dict(opened.packages))
         return cls(opened)
 
     @classmethod

@@ -97,6 +97,14 @@ class Image:
         """
 
     @staticmethod
+    def version_of(python: str) -> str:
+        """Returns the version of an interpreter, such as "3.11.7", which is run for it.
+
+        Raises:
+            ImageError: It is not supported.
+        """
+
+    @staticmethod
     def from_cache(cache_dir: str, digest: str) -> Image:
         """Loads an image from the cache by its digest, or the beginning of it.
 

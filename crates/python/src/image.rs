@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use hypercell_host::Error;
-use hypercell_host::image::{ImageError, ImageOptions, Listed, Progress};
+use hypercell_host::image::{ImageError, ImageOptions, Interpreter, Listed, Progress};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -57,6 +57,13 @@ impl Image {
             Ok(hypercell_host::Image::open(&options, report)?)
         });
         opened.map(Self::new)
+    }
+
+    /// Returns the version of an interpreter, such as "3.11.7", which is run for it.
+    #[staticmethod]
+    fn version_of(py: Python<'_>, python: PathBuf) -> PyResult<String> {
+        let found = py.detach(|| Interpreter::discover(&python));
+        found.map(|one| one.version_text()).map_err(|failed| error::raise(py, failed.into()))
     }
 
     /// Loads an image from the cache by its digest, or the beginning of it.

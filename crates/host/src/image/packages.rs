@@ -27,8 +27,14 @@ const LEFT_OUT_NAMES: [&str; 1] = ["direct_url.json"];
 #[derive(Debug, Deserialize)]
 struct Answer {
     distributions: Vec<Distribution>,
-    missing: Vec<String>,
-    unlisted: Vec<String>,
+    refused: Vec<Refused>,
+}
+
+/// A distribution that cannot be packed, and why.
+#[derive(Debug, Deserialize)]
+struct Refused {
+    package: String,
+    detail: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,7 +60,8 @@ pub(crate) struct Packages {
 ///
 /// # Errors
 ///
-/// [`ImageError::Package`] for a name that is not installed or whose files are not recorded.
+/// [`ImageError::Package`] for a name that is not installed, has not the extra that is asked for, or whose files are not
+/// recorded.
 pub(crate) fn add_packages(
     tree: &mut FileTree,
     interpreter: &Interpreter,
@@ -73,13 +80,8 @@ pub(crate) fn add_packages(
         timeout: PACKAGES_TIMEOUT,
     };
     let answer: Answer = script.run()?;
-    if let Some(package) = answer.missing.first() {
-        let detail = format!("it is not installed in the environment of {}", interpreter.python.display());
-        return Err(ImageError::Package { package: package.clone(), detail });
-    }
-    if let Some(package) = answer.unlisted.first() {
-        let detail = "its installer left no list of its files (RECORD); install it with pip".to_owned();
-        return Err(ImageError::Package { package: package.clone(), detail });
+    if let Some(Refused { package, detail }) = answer.refused.into_iter().next() {
+        return Err(ImageError::Package { package, detail });
     }
     let site_dir = guest_site_dir(interpreter);
     for distribution in answer.distributions {
