@@ -4,6 +4,8 @@ import datetime as dt
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -121,6 +123,20 @@ def test_file_that_cannot_be_read_or_written_is_an_image_error(image, tmp_path):
             Image.load(path, cache_dir=tmp_path / "cache")
     with pytest.raises(ImageError, match="as the file of an image"):
         image.save(tmp_path / "none" / "file")
+
+
+def test_disk_that_is_full_is_no_damage_of_the_file(exported, tmp_path):
+    code = (
+        "import resource, hypercell\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+        f"try: hypercell.Image.load({str(exported[0])!r}, cache_dir={str(tmp_path / 'cache')!r})\n"
+        "except hypercell.ImageError as error: print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.startswith(f"cannot use the image cache {tmp_path / 'cache'}")
+    assert "File too large" in said
+    assert Image.list(cache_dir=tmp_path / "cache") == ()
+    assert list((tmp_path / "cache" / "images").iterdir()) == []
 
 
 def test_damaged_image_is_not_saved(cache, tmp_path):

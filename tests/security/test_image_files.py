@@ -1,6 +1,7 @@
 """Files of exported images that are damaged or hostile: each is an error of ours, or a VM that holds what is in it."""
 
 import json
+import os
 import random
 
 import pytest
@@ -85,6 +86,16 @@ def test_metadata_that_cannot_be_is_refused(exported, tmp_path, change, reason):
     assert reason in refusal(members.write(tmp_path / "file", contents), tmp_path / "cache")
 
 
+def test_file_that_would_be_read_without_end_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert refusal(tmp_path / "pipe", tmp_path / "cache").endswith(": it is no regular file")
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1 << 43)
+    assert f"the file of {1 << 43} bytes exceeds " in refusal(tmp_path / "huge", tmp_path / "cache")
+    with pytest.raises(hypercell.SnapshotError, match="no regular file"):
+        hypercell.Snapshot.load(tmp_path / "pipe")
+
+
 def test_digest_that_the_file_claims_counts_for_nothing(exported, tmp_path):
     members = Members.of(exported)
     contents = members.manifest
@@ -109,7 +120,7 @@ def test_member_outside_of_its_directory_is_refused(exported, tmp_path, name):
     members[name] = data
     members.seal()
     members.write_as_they_are(path)
-    assert "as the file of an image" in refusal(path, tmp_path / "cache")
+    assert "as the file of an image: the file is damaged" in refusal(path, tmp_path / "cache")
 
 
 def test_memory_that_somebody_made_up_stays_in_its_vm(exported, tmp_path):

@@ -17,11 +17,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "this module reads and writes the file that the caller names")]
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
+use rustix::fs::OFlags;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -40,6 +41,8 @@ const MAX_MANIFEST_BYTES: u64 = 128 << 20;
 /// Most bytes and members of the files: memory of the largest class, and an image of a gibibyte.
 const MAX_FILES_BYTES: u64 = MAX_MEMORY_BYTES + (1 << 30);
 const MAX_FILES: usize = 64;
+/// More than the tar of the longest manifest and the longest files has.
+const MAX_BYTES: u64 = MAX_MANIFEST_BYTES + MAX_FILES_BYTES + (1 << 20);
 /// Longest path of a member that every tar has room for.
 const MAX_PATH_BYTES: usize = 100;
 const COPY_BYTES: usize = 256 << 10;
@@ -76,6 +79,7 @@ pub(crate) fn save<M: Serialize>(
     files: Vec<Member>,
 ) -> Result<String, FileError> {
     let failed = |source| FileError::Write { path: path.to_owned(), source };
+    check_lengths(&files)?;
     let contents = Contents { manifest, files };
     let manifest = serde_json::to_vec(&contents).map_err(|error| failed(error.into()))?;
     let len_bytes = u64::try_from(manifest.len()).unwrap_or(u64::MAX);
@@ -112,12 +116,23 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
-    /// Opens a regular file.
+    /// Opens a regular file of a length that can be.
     pub(crate) fn open(path: &Path) -> Result<Self, FileError> {
         let failed = |source| FileError::Read { path: path.to_owned(), source };
-        let file = File::open(path).map_err(failed)?;
-        if !file.metadata().map_err(failed)?.is_file() {
+        let mut options = OpenOptions::new();
+        // A named pipe would be waited for.
+        options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let file = options.open(path).map_err(failed)?;
+        let found = file.metadata().map_err(failed)?;
+        if !found.is_file() {
             return Err(failed(io::Error::other("it is no regular file")));
+        }
+        if found.len() > MAX_BYTES {
+            return Err(FileError::TooLong {
+                what: "the file",
+                len_bytes: found.len(),
+                max_bytes: MAX_BYTES,
+            });
         }
         Ok(Self { file })
     }
@@ -190,7 +205,7 @@ impl Sealed {
                 fs::create_dir_all(parent).map_err(write)?;
             }
             let mut copy = Hashing::new(File::create_new(&target).map_err(write)?);
-            let copied = io::copy(&mut entry, &mut copy).map_err(damaged)?;
+            let copied = copy_member(&mut entry, &mut copy, &target)?;
             if copied != member.len_bytes || copy.digest() != member.sha256 {
                 let detail = format!("{} does not match its digest", member.path);
                 return Err(FileError::Damaged { detail }.into());
@@ -206,21 +221,42 @@ fn check_files(files: &[Member], directory: &str) -> Result<(), FileError> {
         let detail = format!("it has {} files, which exceeds {MAX_FILES}", files.len());
         return Err(FileError::Damaged { detail });
     }
-    let mut left_bytes = MAX_FILES_BYTES;
-    for Member { path, len_bytes, .. } in files {
+    for (at, Member { path, .. }) in files.iter().enumerate() {
         let given = Path::new(path);
+        let mut others = files.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other);
+        if others.any(|other| Path::new(&other.path).starts_with(given)) {
+            return Err(FileError::Damaged {
+                detail: format!("it names {path:?} twice, or as a directory too"),
+            });
+        }
         let is_below = given.components().all(|part| matches!(part, Component::Normal(_)));
         let is_name = path.len() <= MAX_PATH_BYTES && !path.contains('\0');
         if !is_below || !is_name || !given.starts_with(directory) {
             return Err(FileError::Damaged { detail: format!("it names a file {path:?}") });
         }
-        let (len_bytes, max_bytes) = (*len_bytes, left_bytes);
-        let Some(rest) = left_bytes.checked_sub(len_bytes) else {
-            return Err(FileError::TooLong { what: "the VM", len_bytes, max_bytes });
-        };
-        left_bytes = rest;
+    }
+    check_lengths(files)
+}
+
+/// Checks that the files together are no longer than a file may hold.
+fn check_lengths(files: &[Member]) -> Result<(), FileError> {
+    let len_bytes = files.iter().fold(0, |sum: u64, member| sum.saturating_add(member.len_bytes));
+    if len_bytes > MAX_FILES_BYTES {
+        return Err(FileError::TooLong { what: "the VM", len_bytes, max_bytes: MAX_FILES_BYTES });
     }
     Ok(())
+}
+
+/// Copies a member to `target`, and returns how long it was. A disk that is full is no damage of the file.
+fn copy_member(entry: &mut impl Read, copy: &mut Hashing<File>, target: &Path) -> Result<u64, FileError> {
+    let mut block = vec![0; COPY_BYTES];
+    let mut copied = 0;
+    loop {
+        let len = entry.read(&mut block).map_err(damaged)?;
+        let Some(read) = block.get(..len).filter(|read| !read.is_empty()) else { return Ok(copied) };
+        copy.write_all(read).map_err(|source| FileError::Write { path: target.to_owned(), source })?;
+        copied += u64::try_from(len).unwrap_or(u64::MAX);
+    }
 }
 
 fn damaged(error: io::Error) -> FileError {

@@ -67,6 +67,9 @@ impl Image {
             None => Ok(()),
         };
         let metadata = file.unpack(&entry_dir, SNAPSHOT_DIR, check).map_err(|refused| match refused {
+            Refused::File(FileError::Write { path, source }) => {
+                ImageError::Cache { path, detail: source.to_string() }
+            }
             Refused::File(error) => failed(error),
             Refused::Foreign(detail) => ImageError::Foreign { digest: found.clone(), detail },
         })?;
