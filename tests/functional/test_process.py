@@ -85,6 +85,7 @@ def test_exceptions_outside_of_exception_are_errors_of_the_run(sandbox, kind):
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
         "import os, signal; signal.raise_signal(signal.SIGTERM)",
         "import ctypes; ctypes.string_at(0xFFFF_8000_0000_0000)",
+        "import signal, time; signal.alarm(1); time.sleep(3)",
     ],
 )
 def test_fatal_signal_is_a_guest_crash_with_a_report_and_the_next_run_is_fine(sandbox, code):
@@ -93,6 +94,24 @@ def test_fatal_signal_is_a_guest_crash_with_a_report_and_the_next_run_is_fine(sa
     assert caught.value.report
     assert caught.value.result.stdout == "before\n"
     assert sandbox.run("1").value == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (1, "SIGHUP"),
+        (10, "SIGUSR1"),
+        (14, "SIGALRM"),
+        (24, "SIGXCPU"),
+        (31, "SIGSYS"),
+        (34, "signal"),
+        (64, "signal"),
+    ],
+)
+def test_fatal_signal_is_named(sandbox, number, name):
+    with pytest.raises(hypercell.GuestCrashError) as caught:
+        sandbox.run(f"import os; os.kill(os.getpid(), {number})")
+    assert caught.value.report.startswith(f"{name} ({number}): raised by the program itself\n")
 
 
 def test_attempt_at_what_the_kernel_lacks_is_counted_once_however_often_the_host_is_asked(sandbox):

@@ -143,19 +143,15 @@ fn ignored_by_default(signal: u32) -> bool {
     matches!(signal, linux::SIGCHLD | linux::SIGCONT | linux::SIGURG | linux::SIGWINCH)
 }
 
+/// Names of the signals from 1 on; the real-time ones have none.
+const NAMES: [&str; 31] = [
+    "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1", "SIGSEGV",
+    "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN",
+    "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS",
+];
+
 fn name(signal: u32) -> &'static str {
-    match signal {
-        linux::SIGSEGV => "SIGSEGV",
-        linux::SIGBUS => "SIGBUS",
-        linux::SIGILL => "SIGILL",
-        linux::SIGFPE => "SIGFPE",
-        linux::SIGABRT => "SIGABRT",
-        linux::SIGTRAP => "SIGTRAP",
-        linux::SIGKILL => "SIGKILL",
-        linux::SIGTERM => "SIGTERM",
-        linux::SIGINT => "SIGINT",
-        _ => "signal",
-    }
+    (signal as usize).checked_sub(1).and_then(|at| NAMES.get(at).copied()).unwrap_or("signal")
 }
 
 /// Delivers what is pending before the program continues with `regs`.

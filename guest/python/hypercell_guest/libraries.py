@@ -10,6 +10,7 @@ Before: `bootstrap`. After: `wire`, when a library is imported.
 """
 
 import errno
+import os
 import sys
 from _thread import _count
 from time import sleep
@@ -27,6 +28,7 @@ def install():
     if len(others) == len(sys.meta_path):
         for name in _ASKED.keys() & sys.modules.keys():
             _give_way(sys.modules[name])
+    os.system = _system
     sys.meta_path[:] = [_Finder(), *others]
 
 
@@ -200,6 +202,12 @@ def _socket(module):
     module.socket.__init__ = init
 
 
+def _system(command):
+    """Starts no program. Without this it returned an exit status, and nobody heard why."""
+    sys.audit("os.system", command)
+    raise PermissionError(errno.EPERM, _NO_PROCESSES)
+
+
 def _subprocess(module):
     def execute_child(self, args, executable, *_, **__):
         """Starts no program."""
@@ -214,6 +222,14 @@ def _multiprocessing(module):
         raise PermissionError(errno.EPERM, _NO_PROCESSES)
 
     module.Popen._launch = launch
+
+
+def _multiprocessing_util(module):
+    def spawnv_passfds(path, args, passfds):
+        """Starts no process, such as the one that would watch over shared memory."""
+        raise PermissionError(errno.EPERM, _NO_PROCESSES)
+
+    module.spawnv_passfds = spawnv_passfds
 
 
 def _give_way(module):
@@ -264,6 +280,7 @@ _PATCHES = {
     "httpcore": _httpcore,
     **dict.fromkeys(_ASKED, _give_way),
     "subprocess": _subprocess,
+    "multiprocessing.util": _multiprocessing_util,
     "multiprocessing.popen_fork": _multiprocessing,
     "multiprocessing.popen_spawn_posix": _multiprocessing,
     "multiprocessing.popen_forkserver": _multiprocessing,
