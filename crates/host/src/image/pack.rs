@@ -13,9 +13,9 @@ use super::tree::{FileTree, Node};
 /// When everything in an image was last changed, as far as the guest can see: 2020-01-01. Zip files cannot say
 /// anything before 1980, and byte code does not depend on it.
 const MODIFIED_S: i64 = 1_577_836_800;
-/// The guest's address space and a snapshot on disk hold all of it. 4 GiB is four times the largest set of scientific
-/// packages tried.
-const MAX_IMAGE_BYTES: u64 = 4 << 30;
+/// The archive lies below the guest's kernel, which is at 0x7000_0000 (`guest/kernel/link.ld`), with room for its index.
+/// Twice the largest set of scientific packages tried.
+const MAX_IMAGE_BYTES: u64 = 1700 << 20;
 
 /// Reads all files and returns the archive.
 ///
@@ -32,12 +32,18 @@ pub(crate) fn pack(tree: &FileTree) -> Result<Vec<u8>, ImageError> {
             Node::Dir => builder.add_dir(path, node.mode(), MODIFIED_S),
             Node::Symlink { target } => builder.add_symlink(path, MODIFIED_S, target),
             Node::File { source, .. } => {
-                let contents = source.contents()?;
-                size_bytes = size_bytes.saturating_add(u64::try_from(contents.len()).unwrap_or(u64::MAX));
-                if size_bytes > MAX_IMAGE_BYTES {
+                let check = |size_bytes: u64| {
                     let detail = format!("more than {MAX_IMAGE_BYTES} bytes; choose fewer packages");
-                    return Err(too_large(size_bytes, detail));
-                }
+                    if size_bytes > MAX_IMAGE_BYTES {
+                        Err(too_large(size_bytes, detail))
+                    } else {
+                        Ok(size_bytes)
+                    }
+                };
+                check(size_bytes.saturating_add(source.min_bytes()))?;
+                let contents = source.contents()?;
+                let len_bytes = u64::try_from(contents.len()).unwrap_or(u64::MAX);
+                size_bytes = check(size_bytes.saturating_add(len_bytes))?;
                 builder.add_file(path, node.mode(), MODIFIED_S, contents)
             }
         };
@@ -48,9 +54,28 @@ pub(crate) fn pack(tree: &FileTree) -> Result<Vec<u8>, ImageError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use hypercell_abi::archive::Archive;
 
     use super::*;
+    use crate::image::tree::Source;
+
+    #[test]
+    fn more_than_the_guest_has_room_for_is_refused_before_it_is_read() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let mut tree = FileTree::default();
+        for (name, len_bytes) in [("small", 100), ("z", MAX_IMAGE_BYTES - 100)] {
+            let path = dir.path().join(name);
+            // Sparse: it takes no room on the disk.
+            File::create(&path).and_then(|file| file.set_len(len_bytes)).expect("writable");
+            tree.add_file(&format!("/{name}"), Source::Host(path));
+        }
+        tree.add_file("/a", Source::Host(dir.path().join("small")));
+        let error = pack(&tree).expect_err("too large");
+        let ImageError::TooLarge { size_bytes, file_count, .. } = &error else { panic!("{error}") };
+        assert_eq!((*size_bytes, *file_count), (MAX_IMAGE_BYTES + 100, tree.len()));
+    }
 
     #[test]
     fn an_archive_holds_what_the_tree_holds() {

@@ -42,6 +42,15 @@ impl Source {
         }
     }
 
+    /// Returns how many bytes the contents have at least, as far as that is known without reading them.
+    pub(crate) fn min_bytes(&self) -> u64 {
+        match self {
+            Source::Host(path) => fs::metadata(path).map_or(0, |found| found.len()),
+            Source::HostElf(_) => 0,
+            Source::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        }
+    }
+
     /// Returns the host file behind the contents, if there is one.
     pub(crate) fn host_path(&self) -> Option<&Path> {
         match self {
