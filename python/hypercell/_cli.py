@@ -1,6 +1,6 @@
 """The command line: `hypercell run`, `hypercell mcp`, `hypercell image`, `hypercell doctor` and `hypercell bench`.
 
-Guarantees: an error of ours is one line on standard error and no traceback. Never: gives a program tools or files
+Guarantees: an error or a warning of ours is one line on standard error and no traceback. Never: gives a program tools or files
 that were not named, or more of the network than `--allow` says.
 
 Before: the shell. After: _sandbox, _image, _cli_image, _cli_mcp.
@@ -16,6 +16,7 @@ import platform
 import sys
 import time
 import tokenize
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -55,7 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     getattr(sys, "set_int_max_str_digits", int)(0)
     try:
         options = _parser().parse_args(arguments)
-        status: int = options.command(options)
+        with warnings.catch_warnings():
+            # Without the line of ours from which the warning comes.
+            warnings.showwarning = lambda message, *_, **__: _complain(message)
+            status: int = options.command(options)
         sys.stdout.flush()
     except HypercellError as error:
         _complain(error)

@@ -163,6 +163,13 @@ def test_image_commands_build_show_export_import_and_prune(monkeypatch, cli, tmp
     file = tmp_path / "file"
     exported = cli("image", "export", digest[:12], str(file)).stdout.strip()
 
+    (metadata,) = (tmp_path / "cache" / "images").glob("*/image.json")
+    metadata.write_text("")
+    rebuilt = cli("image", "build", "packaging", "--warm", "packaging.version")
+    assert (rebuilt.stdout.strip(), rebuilt.returncode) == (digest, 0)
+    assert rebuilt.stderr.startswith(f"hypercell: image {digest} in the cache is damaged and is built again: ")
+    assert rebuilt.stderr.count("\n") == 1
+
     monkeypatch.setenv("HYPERCELL_CACHE_DIR", str(tmp_path / "other"))
     assert cli("image", "import", str(file), "--digest", exported).stdout.strip() == exported
     ran = cli("run", "--image", exported[:12], "-c", "import packaging.version as v\nstr(v.Version('1.0'))")
