@@ -1,7 +1,7 @@
 """The command line: `hypercell run`, `hypercell mcp`, `hypercell image`, `hypercell doctor` and `hypercell bench`.
 
-Guarantees: an error or a warning of ours is one line on standard error and no traceback. Never: gives a program tools or files
-that were not named, or more of the network than `--allow` says.
+Guarantees: an error or a warning of ours is one line on standard error and no traceback. Never: gives a program tools
+or files that were not named, or more of the network than `--allow` says.
 
 Before: the shell. After: _sandbox, _image, _cli_image, _cli_mcp.
 """

@@ -167,7 +167,9 @@ def test_image_commands_build_show_export_import_and_prune(monkeypatch, cli, tmp
     metadata.write_text("")
     rebuilt = cli("image", "build", "packaging", "--warm", "packaging.version")
     assert (rebuilt.stdout.strip(), rebuilt.returncode) == (digest, 0)
-    assert rebuilt.stderr.startswith(f"hypercell: image {digest} in the cache is damaged and is built again: ")
+    assert rebuilt.stderr.startswith(
+        f"hypercell: image {digest} in the cache is damaged and is built again: "
+    )
     assert rebuilt.stderr.count("\n") == 1
 
     monkeypatch.setenv("HYPERCELL_CACHE_DIR", str(tmp_path / "other"))

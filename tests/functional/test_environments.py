@@ -71,6 +71,62 @@ def test_layouts_of_distributions_are_packed(environment):
     assert result.value == [1, 2, "text", True, None, "1.0"]
 
 
+THREADED = """
+import threading, time
+from concurrent.futures import ThreadPoolExecutor
+
+beats = []
+def beat():
+    while True:
+        beats.append(1)
+        time.sleep(0.01)
+
+threading.Thread(target=beat, daemon=True).start()
+threading.Thread(target=threading.Event().wait).start()
+pool = ThreadPoolExecutor(2)
+assert list(pool.map(abs, range(-4, 0))) == [4, 3, 2, 1]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("hypercell_with_image")
+def test_threads_of_an_imported_module_go_on_in_every_run(environment):
+    environment.install("one", {"one.py": THREADED})
+    code = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+import one
+
+before = len(one.beats)
+time.sleep(0.1)
+own = ThreadPoolExecutor(2)
+[len(one.beats) > before, list(one.pool.map(abs, [-1])), own.submit(twice, 4).result(), own.submit(twice, x=5).result()]
+"""
+    image = environment.image("one", warm=["one"])
+    with Sandbox(image=image, tools=[twice]) as box:
+        for _ in range(2):
+            result = box.run(code)
+            assert (result.error, result.value) == (None, [True, [1], 8, 10])
+    with Sandbox(image=image, keep_state=True) as box:
+        box.run("import one\nbefore = len(one.beats)\nasked = one.pool.submit(abs, -3)")
+        assert box.run("import time\ntime.sleep(0.1)\n(len(one.beats) > before, asked.result())").value == (
+            True,
+            3,
+        )
+
+
+def twice(x):
+    return 2 * x
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("hypercell_with_image")
+def test_imported_module_that_writes_results_is_refused(environment):
+    environment.install("one", {"one.py": "open('/output/early', 'w').close()"})
+    with pytest.raises(ImageError, match="an imported module left files in /output, which is for runs"):
+        environment.image("one", warm=["one"])
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("hypercell_with_image")
 def test_markers_are_those_of_the_environment(environment, tmp_path, monkeypatch):

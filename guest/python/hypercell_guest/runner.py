@@ -54,12 +54,12 @@ class Runner:
                 self._reserve = bytearray(_RESERVE_BYTES)
             try:
                 code, last_line, sets_result = _compile(request["code"], name)
-                before = space.get("result")
+                before, threads = space.get("result"), _threads()
                 try:
                     self._execute(code, space)
                 finally:
                     if _count() and not self._is_kept:
-                        _join_threads()
+                        _join_threads(threads)
             finally:
                 _stop_tracing()
             if last_line is not None:
@@ -148,16 +148,30 @@ def _compile(source, name):
     return code, last_line, lambda: _sets_result(tree)
 
 
-def _join_threads():
-    """Waits for threads as the interpreter does at its end: for all but daemons, after telling pools to end theirs."""
+def _threads():
+    """Returns the threads there are: before a run, those of modules that the image has imported, if any."""
+    threading = _MODULES.get("threading") if _count() else None
+    return frozenset() if threading is None else frozenset(threading.enumerate())
+
+
+def _join_threads(before):
+    """Waits for threads as the interpreter does at its end: for all but daemons, after telling pools to end theirs.
+
+    Those that were there before belong to the image. Its pools are told nothing either where the run has no threads.
+    """
+
+    def running():
+        return [one for one in _threads() - before if not one.daemon and one is not me]
+
     threading = _MODULES.get("threading")
     if threading is None:
         return
-    for function in reversed(getattr(threading, "_threading_atexits", ())):
-        function()
     me = threading.current_thread()
-    while others := [one for one in threading.enumerate() if one is not me and not one.daemon]:
-        for thread in others:
+    if running():
+        for function in reversed(getattr(threading, "_threading_atexits", ())):
+            function()
+    while threads := running():
+        for thread in threads:
             thread.join()
 
 

@@ -10,13 +10,13 @@ use std::thread;
 use std::time::Duration;
 
 use hypercell_abi::limits::MAX_VALUE_BYTES;
-use hypercell_abi::message::{Exited, RunDone, RunRequest, ToolReply};
+use hypercell_abi::message::{Exited, RunDone, RunRequest, ToolCall, ToolReply};
 use hypercell_abi::{GuestFrame, HostFrame, KernelRequest, NamedValues, RawValue};
 
 use super::error::ImageError;
 use crate::channel::{Channel, Outgoing};
 use crate::clock;
-use crate::engine::Engine;
+use crate::engine::{Engine, VmError};
 use crate::error::Error;
 use crate::watchdog::Timeout;
 
@@ -37,13 +37,31 @@ const NO_INPUTS: &[u8] = &[0xa0];
 /// What the guest answered, apart from output and sleep.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Ready { python: String },
-    Warmed { failed: Vec<(String, String)> },
-    Checkpointed { hot: Vec<u8> },
-    ToolCall { id: u64, argument: Vec<u8> },
-    RunDone { failure: Option<String> },
-    Dead { detail: String },
+    Ready {
+        python: String,
+    },
+    Warmed {
+        failed: Vec<(String, String)>,
+    },
+    Checkpointed {
+        hot: Vec<u8>,
+    },
+    ToolCall(EchoCall),
+    /// As ToolCall where the guest has threads of its own: calls, none or many, and how long it would wait.
+    ToolWait {
+        calls: Vec<EchoCall>,
+        timeout: Option<Duration>,
+    },
+    RunDone {
+        failure: Option<String>,
+    },
+    Dead {
+        detail: String,
+    },
 }
+
+/// A call of the workload's tool: its id, and the argument that it returns.
+pub(crate) type EchoCall = (u64, Vec<u8>);
 
 /// A guest in its first start.
 pub(crate) struct Guest<E: Engine> {
@@ -92,11 +110,7 @@ impl<E: Engine> Guest<E> {
     pub(crate) fn ask(&mut self, frame: &Outgoing<'_>) -> Result<Answer, ImageError> {
         let mut turn = self.encode(frame)?;
         loop {
-            let reply =
-                self.engine.exchange(&turn).map_err(|error| match ImageError::start(self.stage)(error) {
-                    ImageError::Start { detail, .. } => self.failed(detail),
-                    other => other,
-                })?;
+            let reply = self.engine.exchange(&turn).map_err(|error| self.stopped(error))?;
             let incoming = self.channel.decode(&reply).map_err(|error| self.failed(error.to_string()))?;
             let next = match incoming.frame {
                 GuestFrame::Output { data, .. } => {
@@ -138,16 +152,27 @@ impl<E: Engine> Guest<E> {
         let mut answer = self.ask(&Outgoing::Program(HostFrame::RunRequest(request)))?;
         loop {
             match answer {
-                Answer::ToolCall { id, argument } => {
-                    let value = RawValue::new(&argument).map_err(|error| self.failed(error.to_string()))?;
-                    let reply = ToolReply { id, outcome: Ok(value) };
+                Answer::ToolCall(call) => {
+                    let reply = self.echo(&call)?;
                     answer = self.ask(&Outgoing::Program(HostFrame::ToolReply(reply)))?;
+                }
+                Answer::ToolWait { calls, timeout } => {
+                    if calls.is_empty() {
+                        thread::sleep(timeout.unwrap_or_default().min(MAX_SLEEP));
+                    }
+                    let replies = calls.iter().map(|call| self.echo(call)).collect::<Result<_, _>>()?;
+                    answer = self.ask(&Outgoing::Program(HostFrame::ToolReplies { replies }))?;
                 }
                 Answer::RunDone { failure: None } => return Ok(()),
                 Answer::RunDone { failure: Some(traceback) } => return Err(self.failed(traceback)),
                 other => return Err(self.unexpected(&other)),
             }
         }
+    }
+
+    fn echo<'a>(&self, (id, argument): &'a EchoCall) -> Result<ToolReply<'a>, ImageError> {
+        let value = RawValue::new(argument).map_err(|error| self.failed(error.to_string()))?;
+        Ok(ToolReply { id: *id, outcome: Ok(value) })
     }
 
     /// Makes the error of the current stage, with what the guest printed last.
@@ -158,6 +183,17 @@ impl<E: Engine> Guest<E> {
             printed => format!("{detail}; the guest printed:\n{printed}"),
         };
         ImageError::Start { stage: self.stage, detail }
+    }
+
+    /// Makes the error for a guest that did not answer. Nobody interrupts it but its stage's time-out.
+    fn stopped(&self, error: VmError) -> ImageError {
+        if let VmError::Interrupted = error {
+            return self.failed(format!("it took longer than {STAGE_TIMEOUT:?}"));
+        }
+        match ImageError::start(self.stage)(error) {
+            ImageError::Start { detail, .. } => self.failed(detail),
+            other => other,
+        }
     }
 
     /// Makes the error for a good frame at the wrong time.
@@ -184,12 +220,11 @@ fn answer(frame: GuestFrame<'_>) -> Answer {
             Answer::Warmed { failed: failed.into_iter().map(owned).collect() }
         }
         GuestFrame::Checkpointed { hot } => Answer::Checkpointed { hot: hot.to_vec() },
-        GuestFrame::ToolCall(call) => {
-            let argument = call.args.iter().find(|(name, _)| *name == ECHO_ARGUMENT);
-            // A call without it gets None: the workload notices.
-            let argument = argument.map_or(NULL, |(_, value)| value.as_bytes()).to_vec();
-            Answer::ToolCall { id: call.id, argument }
-        }
+        GuestFrame::ToolCall(call) => Answer::ToolCall(echo_call(&call)),
+        GuestFrame::ToolWait(wait) => Answer::ToolWait {
+            calls: wait.calls.iter().map(echo_call).collect(),
+            timeout: wait.timeout_ns.map(Duration::from_nanos),
+        },
         GuestFrame::RunDone(RunDone { outcome, .. }) => {
             Answer::RunDone { failure: outcome.err().map(|error| error.traceback.to_owned()) }
         }
@@ -201,14 +236,14 @@ fn answer(frame: GuestFrame<'_>) -> Answer {
             Answer::Dead { detail: format!("the interpreter died by signal {signal}\n{report}") }
         }
         // `ask` answers these itself.
-        GuestFrame::Output { .. } | GuestFrame::Sleep { .. } | GuestFrame::File(_) => {
+        GuestFrame::Output { .. } | GuestFrame::Sleep { .. } => {
             Answer::Dead { detail: "an interlude out of place".to_owned() }
+        }
+        GuestFrame::File(_) => {
+            Answer::Dead { detail: "an imported module left files in /output, which is for runs".to_owned() }
         }
         GuestFrame::Reseeded => Answer::Dead { detail: "new random numbers, unasked".to_owned() },
         GuestFrame::Syscall(_) => Answer::Dead { detail: "a system call traced, unasked".to_owned() },
-        GuestFrame::ToolWait(_) => {
-            Answer::Dead { detail: "the workload calls its tool by call_tool alone".to_owned() }
-        }
         GuestFrame::HttpSend(_)
         | GuestFrame::HttpPart(_)
         | GuestFrame::HttpRead(_)
@@ -216,6 +251,12 @@ fn answer(frame: GuestFrame<'_>) -> Answer {
             Answer::Dead { detail: "the workload makes no request of HTTP".to_owned() }
         }
     }
+}
+
+fn echo_call(call: &ToolCall<'_>) -> EchoCall {
+    let argument = call.args.iter().find(|(name, _)| *name == ECHO_ARGUMENT);
+    // A call without it gets None: the workload notices.
+    (call.id, argument.map_or(NULL, |(_, value)| value.as_bytes()).to_vec())
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use hypercell_abi::FrameKind;
 use hypercell_abi::frame::{EnterHeader, ExitHeader, FrameHeader};
-use hypercell_abi::message::{OutputStream, RunError, ToolCall};
+use hypercell_abi::message::{OutputStream, RunError, ToolWait};
 
 use super::*;
-use crate::engine::{Answer, Interrupt, VmError};
+use crate::engine::{Answer, Interrupt};
 
 /// Answers each turn with the next frame, and notes what came.
 struct Player {
@@ -70,6 +70,16 @@ fn output_sleep_and_tool_calls_are_answered_on_the_way_to_the_end() {
 }
 
 #[test]
+fn calls_of_a_guest_with_threads_are_answered_in_their_waits() {
+    let args = || NamedValues::new(b"\xa1\x64rows\x80").expect("a map");
+    let call = |id| ToolCall { id, name: "echo", args: args(), line: None };
+    let wait = |calls| GuestFrame::ToolWait(ToolWait { calls, cancel: Vec::new(), timeout_ns: Some(1) });
+    let (outcome, heard) = run([wait(vec![call(1), call(2)]), wait(Vec::new()), done()]);
+    assert_eq!(outcome, Ok(()));
+    assert_eq!(heard, [FrameKind::RunRequest, FrameKind::ToolReplies, FrameKind::ToolReplies]);
+}
+
+#[test]
 fn an_exception_of_the_workload_fails_the_build_with_its_traceback() {
     let error = RunError { type_name: "ValueError", message: "no", traceback: "ValueError: no", line: None };
     let (outcome, _) = run([GuestFrame::RunDone(RunDone { outcome: Err(error), exit: None })]);
@@ -110,5 +120,5 @@ fn a_good_frame_at_the_wrong_time_is_refused() {
 #[test]
 fn an_engine_that_is_interrupted_fails_the_stage() {
     let (outcome, _) = run([]);
-    assert_eq!(outcome, Err("the image did not start: trying: the micro-VM was interrupted".to_owned()));
+    assert_eq!(outcome, Err("the image did not start: trying: it took longer than 300s".to_owned()));
 }
