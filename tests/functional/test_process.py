@@ -41,7 +41,11 @@ def test_leaving_with_another_status_is_an_error_of_the_run(sandbox, code, messa
 
 
 def test_os_system_says_that_no_shell_could_be_started(sandbox):
-    assert sandbox.run("import os\nos.waitstatus_to_exitcode(os.system('true'))").value == 127
+    result = sandbox.run("import os\nos.waitstatus_to_exitcode(os.system('true'))")
+    assert (result.error, result.value) == (None, 127)
+    assert result.stderr == (
+        "os.system: processes cannot be started here; threads can, and a tool can run a program on the host\n"
+    )
 
 
 def test_os_exit_ends_the_run_and_is_named(sandbox):
