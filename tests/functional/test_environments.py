@@ -129,6 +129,21 @@ def test_imported_module_that_writes_results_is_refused(environment):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("hypercell_with_image")
+def test_imported_module_that_crashes_is_told_with_its_line(environment):
+    environment.install("one", {"one.py": "import ctypes\nctypes.string_at(0)\n"})
+    with pytest.raises(ImageError) as caught:
+        environment.image("one", warm=["one"])
+    message = str(caught.value)
+    assert (
+        "importing modules: the interpreter died by signal 11: SIGSEGV (11): access to address 0x0 at "
+        in message
+    )
+    assert 'site-packages/one.py", line 2 in <module>\n' in message
+    assert "\nrip" not in message
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("hypercell_with_image")
 def test_markers_are_those_of_the_environment(environment, tmp_path, monkeypatch):
     environment.install("one", {"one.py": ""})
     minor = f"{sys.version_info[0]}.{sys.version_info[1]}"

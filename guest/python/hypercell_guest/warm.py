@@ -32,13 +32,13 @@ except ValueError as error:
 
 def import_modules(modules):
     """Imports `modules`, names as `import` takes them; returns pairs of name and message for those that failed."""
+    _enable_faulthandler()
     failed = []
     for name in modules:
         try:
             import_module(name)
         except BaseException as error:
             failed.append([text(name), text(f"{type(error).__name__}: {error}")])
-    _enable_faulthandler()
     return failed
 
 

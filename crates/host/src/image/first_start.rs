@@ -233,7 +233,9 @@ fn answer(frame: GuestFrame<'_>) -> Answer {
             Answer::Dead { detail: format!("the interpreter ended with status {status}") }
         }
         GuestFrame::Exited(Exited { signal, report, .. }) => {
-            Answer::Dead { detail: format!("the interpreter died by signal {signal}\n{report}") }
+            // Registers and mappings are for whoever can start it again.
+            let why = report.lines().next().unwrap_or_default();
+            Answer::Dead { detail: format!("the interpreter died by signal {signal}: {why}") }
         }
         // `ask` answers these itself.
         GuestFrame::Output { .. } | GuestFrame::Sleep { .. } => {

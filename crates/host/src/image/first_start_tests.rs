@@ -99,6 +99,14 @@ fn a_guest_that_dies_is_quoted() {
 }
 
 #[test]
+fn a_crash_is_told_in_a_line() {
+    let report = "SIGSEGV (11): access to address 0x0\nthread 1 of 1\nrip 0x0";
+    let (outcome, _) = run([GuestFrame::Exited(Exited { status: 139, signal: 11, report })]);
+    let expected = "the image did not start: trying: the interpreter died by signal 11: SIGSEGV (11): access to address 0x0";
+    assert_eq!(outcome, Err(expected.to_owned()));
+}
+
+#[test]
 fn only_the_end_of_a_flood_of_output_is_kept() {
     let flood = [b'x'; 3000];
     let data: &'static [u8] = Box::leak(Box::new(flood));
