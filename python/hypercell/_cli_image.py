@@ -56,7 +56,7 @@ def add_commands(commands: Any) -> None:
 
     prune = _command(parts, "prune", _prune, "remove images that are damaged or cannot start here")
     prune.add_argument(
-        "--unused-for", type=float, metavar="DAYS", help="and those not loaded for so many days"
+        "--unused-for", type=_days, metavar="DAYS", help="and those not loaded for so many days"
     )
     prune.add_argument("--all", action="store_true", help="and all others")
 
@@ -74,6 +74,13 @@ def _command(parts: Any, name: str, work: Any, text: str) -> argparse.ArgumentPa
     )
     parser.set_defaults(command=work)
     return parser
+
+
+def _days(text: str) -> dt.timedelta:
+    try:
+        return dt.timedelta(days=float(text))
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"not a number of days: {text!r}") from None
 
 
 def _build(options: argparse.Namespace) -> int:
@@ -123,8 +130,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _prune(options: argparse.Namespace) -> int:
-    unused_for = None if options.unused_for is None else dt.timedelta(days=options.unused_for)
-    removed = Image.prune(unused_for=unused_for, everything=options.all)
+    removed = Image.prune(unused_for=options.unused_for, everything=options.all)
     _table(removed)
     print(f"{len(removed)} images removed, {sum(one.size_bytes for one in removed) / MIB:.0f} MiB")
     return 0

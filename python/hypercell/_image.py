@@ -281,9 +281,12 @@ class Image:
 
         Raises:
             ImageError: The cache cannot be used.
+            PolicyError: `unused_for` is no time, or a negative one.
         """
         if unused_for is not None and not isinstance(unused_for, dt.timedelta):
             raise PolicyError(f"unused_for must be a timedelta, got {type(unused_for).__name__}")
+        if unused_for is not None and unused_for < dt.timedelta(0):
+            raise PolicyError(f"unused_for must not be negative, got {unused_for}")
         cache, now = _cache(cache_dir), dt.datetime.now(dt.timezone.utc)
 
         def is_due(one: ImageInfo) -> bool:
@@ -292,7 +295,7 @@ class Image:
 
         due = tuple(one for one in Image.list(cache_dir=cache) if is_due(one))
         kept_for = dt.timedelta(0) if everything else unused_for
-        kept_for_s = None if kept_for is None else max(0.0, kept_for.total_seconds())
+        kept_for_s = None if kept_for is None else kept_for.total_seconds()
         native().Image.remove(cache, [one.digest for one in due], kept_for_s)
         return due
 

@@ -183,3 +183,13 @@ def test_image_commands_build_show_export_import_and_prune(monkeypatch, cli, tmp
     assert cli("image", "prune", "--all").stdout.startswith(exported[:12])
     assert cli("image", "list").stdout == "0 images, 0 MiB\n"
     assert cli("image", "show", exported).returncode == 3
+
+
+@pytest.mark.parametrize("days", ["x", "nan", "inf", "1e30", "-1"])
+def test_prune_for_no_time_removes_nothing(monkeypatch, cli, tmp_path, days):
+    (tmp_path / "images" / ("0" * 64)).mkdir(parents=True)
+    monkeypatch.setenv("HYPERCELL_CACHE_DIR", str(tmp_path))
+    refused = cli("image", "prune", f"--unused-for={days}")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+    assert (tmp_path / "images" / ("0" * 64)).is_dir()

@@ -200,9 +200,10 @@ def test_prune_of_everything_leaves_other_files_alone(cache, tmp_path):
         (lambda: Image.load("x", digest=b"x"), "digest must be str, got bytes"),
         (lambda: Image.list(cache_dir=3), "cache_dir must be a path, got int"),
         (lambda: Image.prune(unused_for=3), "unused_for must be a timedelta, got int"),
+        (lambda: Image.prune(unused_for=dt.timedelta(-1)), "unused_for must not be negative, got -1 day"),
     ],
 )
-def test_argument_of_a_wrong_type_is_refused(call, message):
+def test_argument_that_cannot_be_is_refused(call, message):
     with pytest.raises(PolicyError, match=message):
         call()
 
