@@ -98,8 +98,8 @@ pub const MAX_ARCHIVE_NAME_BYTES: usize = 255;
 /// Bytes of a symbolic link's target in an image archive, Linux' `PATH_MAX` without its final NUL.
 pub const MAX_ARCHIVE_LINK_BYTES: usize = 4095;
 
-/// Most bytes in a list of hot pages: 2,048 addresses, 8 MiB of copies at each start.
-pub const MAX_HOT_SET_BYTES: usize = 2048 * 8;
+/// Most bytes in a list of hot pages: 4,096 addresses.
+pub const MAX_HOT_SET_BYTES: usize = 4096 * 8;
 
 /// Most bytes of a turn that travel in one hypervisor call (`link`): fits the transport's buffers with room for
 /// framing.

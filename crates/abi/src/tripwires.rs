@@ -50,7 +50,7 @@ tripwires! {
     limits::MAX_MOUNTS = 64;
     limits::MAX_ARCHIVE_NAME_BYTES = 255;
     limits::MAX_ARCHIVE_LINK_BYTES = 4095;
-    limits::MAX_HOT_SET_BYTES = 16_384;
+    limits::MAX_HOT_SET_BYTES = 32_768;
     limits::MAX_CHUNK_BYTES = 262_144;
     limits::MAX_ANSWER_BYTES = 15_360;
 

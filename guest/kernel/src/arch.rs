@@ -73,8 +73,10 @@ pub struct State {
     pub early: [Cell<u64>; 32],
     /// Entries in `early`.
     pub early_len: Cell<usize>,
-    /// Where the last way along the warm list ended, and how many pages it took (hotset.rs).
-    pub followed: Cell<(usize, usize)>,
+    /// Ways along the warm list: where the last step of each ended, and how many pages it took (hotset.rs).
+    pub ways: [Cell<(usize, usize)>; 2],
+    /// Where in the warm list the next step begins, or 0 (hotset.rs).
+    pub step: Cell<usize>,
     /// Whether the host is told of each system call (syscall/trace.rs).
     pub traces_syscalls: Cell<u32>,
     /// Pages that count against the memory limit since they were touched (mm.rs).
@@ -397,13 +399,6 @@ pub fn copy_snapshot_page(from_gpa: u64, page: u64) {
     // SAFETY: the alias maps this GiB of the snapshot; `page` is present and writable (the caller mapped it) and, being
     // another frame, disjoint.
     unsafe { core::ptr::copy_nonoverlapping((ALIAS + from_gpa) as *const u64, page as *mut u64, 512) }
-}
-
-/// Copies a page of the snapshot to a frame of ours that no translation leads to yet, or only the alias.
-pub fn copy_snapshot_frame(from_gpa: u64, to_gpa: u64) {
-    assert!(is_snapshot_aliased(from_gpa), "snapshot beyond the alias");
-    // SAFETY: the alias maps this GiB of the snapshot, and scratch writable; the two are disjoint.
-    unsafe { core::ptr::copy_nonoverlapping((ALIAS + from_gpa) as *const u64, alias(to_gpa), 512) }
 }
 
 /// Copies bytes out of scratch.

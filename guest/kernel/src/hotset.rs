@@ -8,6 +8,9 @@
 //! Before: frames, paging. After: traps (copies in), channel (records).
 
 use alloc::vec::Vec;
+use core::cell::Cell;
+
+use hypercell_abi::limits::MAX_HOT_SET_BYTES;
 
 use crate::arch::{self, PAGE, phys_read, phys_write, state};
 use crate::cell::KernelCell;
@@ -15,19 +18,22 @@ use crate::{frames, mm, paging};
 
 /// Most pages in the hot set: 4 MiB of copies.
 pub const MAX_PAGES: usize = 1024;
-/// Most pages in the warm list.
-pub const MAX_WARM_PAGES: usize = 2048;
+/// Most pages in the warm list: as many as a message carries.
+pub const MAX_WARM_PAGES: usize = MAX_HOT_SET_BYTES / 8;
 /// Addresses in a frame of the record, whose last slot leads to the next frame.
 const PER_FRAME: u64 = PAGE / 8 - 1;
 /// Frames of a record: as many pages as the warm list has.
-const RECORD_FRAMES: u64 = 4;
+const RECORD_FRAMES: u64 = (MAX_WARM_PAGES as u64).div_ceil(PER_FRAME);
 
 /// Pages of the warm list that are copied along with one that faults: so many where a program comes upon the list, twice as
 /// many each time that it goes on where the last ones ended, and at most so many.
-const FOLLOWED: (usize, usize) = (3, 48);
+const FOLLOWED: (usize, usize) = (4, 128);
 
 /// Pages of the list that a program may leave out and still go on along it.
 const SKIPPED: usize = 16;
+
+/// Pages of the list that are looked at for each that is to be copied: many are there already.
+const MAX_SCANNED: usize = 4;
 
 struct HotSet {
     len: usize,
@@ -44,29 +50,36 @@ static HOT: KernelCell<HotSet> =
 /// the processor uses costs a trap.
 const GROUP: usize = 64;
 
-/// Copies the hot set. Where the processor still knows a page by its old frame, writing the copy faults and drops that.
+/// Copies the hot set.
 pub fn copy_in() {
-    HOT.peek(|hot| {
-        for group in hot.pages[..hot.len.min(MAX_PAGES)].chunks(GROUP) {
-            let mut sources = [None; GROUP];
-            for (source, &page) in sources.iter_mut().zip(group) {
-                // A page that is gone or does not fit is copied on write later, or reported there.
-                if mm::is_kernel(page) {
-                    // This loop reads such pages: none may be without its contents.
-                    let _ = paging::make_writable(page);
-                } else if paging::is_present(page) {
-                    *source = paging::redirect(page).ok().flatten();
-                } else {
-                    mm::fill_page(page);
-                }
-            }
-            for (source, &page) in sources.iter().zip(group) {
-                if let Some(source) = *source {
-                    arch::copy_snapshot_page(source, page);
-                }
+    HOT.peek(|hot| copy(&hot.pages[..hot.len.min(MAX_PAGES)]));
+}
+
+/// Gives pages their own frames, with what the snapshot has there, or zeroes.
+///
+/// They are written where the program uses them: an address that nobody touched before costs a fault of the host, and this
+/// way there is one for each page. Where the processor still knows a page by its old frame, writing the copy faults and
+/// drops that, so this runs where the fault handler may be entered.
+fn copy(pages: &[u64]) {
+    for group in pages.chunks(GROUP) {
+        let mut sources = [None; GROUP];
+        for (source, &page) in sources.iter_mut().zip(group) {
+            // A page that is gone or does not fit is copied on write later, or reported there.
+            if mm::is_kernel(page) {
+                // This loop reads such pages: none may be without its contents.
+                let _ = paging::make_writable(page);
+            } else if paging::is_present(page) {
+                *source = paging::redirect(page).ok().flatten();
+            } else {
+                mm::fill_page(page);
             }
         }
-    });
+        for (source, &page) in sources.iter().zip(group) {
+            if let Some(source) = *source {
+                arch::copy_snapshot_page(source, page);
+            }
+        }
+    }
 }
 
 /// Starts to record which pages are copied on write or filled. Uses frames that the fault handler can write.
@@ -120,7 +133,7 @@ pub fn recorded() -> Vec<u8> {
     if first == 0 {
         return Vec::new();
     }
-    let early = s.early.iter().take(s.early_len.get()).map(core::cell::Cell::get);
+    let early = s.early.iter().take(s.early_len.get()).map(Cell::get);
     let later = (0..s.record_len.get()).map(|n| phys_read(record_slot(first, n)));
     early.chain(later).take(MAX_WARM_PAGES).flat_map(u64::to_le_bytes).collect()
 }
@@ -138,28 +151,60 @@ fn fill(slots: &mut [u64], pages: impl Iterator<Item = u64>) -> usize {
     slots.iter_mut().zip(pages).map(|(slot, page)| *slot = page).count()
 }
 
-/// After a page of the warm list was copied: copies those that were written next when the list was recorded. A program
-/// that takes the same way finds them in place, and the longer it does, the more of them.
-pub fn follow(page: u64) {
+/// After a page was copied or filled, in the fault handler: notes where `follow` goes on if the warm list has the page.
+pub fn come_upon(page: u64) {
     if is_recording() {
         return;
     }
     HOT.peek(|hot| {
-        let warm = &hot.warm[..hot.warm_len.min(MAX_WARM_PAGES)];
-        let Some(at) = warm.iter().position(|&one| one == page) else { return };
-        let (end, last) = state().followed.get();
-        let count = if (end..end + SKIPPED).contains(&at) {
-            (2 * last).clamp(FOLLOWED.0, FOLLOWED.1)
-        } else {
-            FOLLOWED.0
-        };
-        state().followed.set((at + 1 + count, count));
-        for &next in warm[at + 1..].iter().take(count) {
-            if paging::is_present(next) {
-                paging::copy_ahead(next);
-            } else if !mm::is_kernel(next) {
-                mm::fill_page(next);
-            }
+        if let Some(at) = hot.warm[..hot.warm_len.min(MAX_WARM_PAGES)].iter().position(|&one| one == page) {
+            state().step.set(at + 1);
         }
     });
+}
+
+/// Whether there is something to `follow`.
+pub fn is_due() -> bool {
+    state().step.get() != 0
+}
+
+/// Copies the pages that were written next when the list was recorded. A program that takes the same way finds them in
+/// place, and the longer it does, the more of them. It may leave its way and come back to it.
+pub fn follow() {
+    let start = state().step.replace(0);
+    if start == 0 {
+        return;
+    }
+    HOT.peek(|hot| {
+        let rest = hot.warm[..hot.warm_len.min(MAX_WARM_PAGES)].get(start..).unwrap_or_default();
+        let (way, count) = way_to(start);
+        let mut pages = [0; FOLLOWED.1];
+        let (mut found, mut seen) = (0, 0);
+        for &page in rest.iter().take(MAX_SCANNED * count) {
+            seen += 1;
+            if !paging::is_own(page) {
+                pages[found] = page;
+                found += 1;
+                if found == count {
+                    break;
+                }
+            }
+        }
+        way.set((start + seen, count));
+        copy(&pages[..found]);
+    });
+}
+
+/// Returns the way that comes to a place of the list, or the shorter one, which begins anew there; and how many pages its
+/// next step takes.
+fn way_to(start: usize) -> (&'static Cell<(usize, usize)>, usize) {
+    let ways = &state().ways;
+    for way in ways {
+        let (end, last) = way.get();
+        if (end..end + SKIPPED).contains(&start) {
+            return (way, (2 * last).clamp(FOLLOWED.0, FOLLOWED.1));
+        }
+    }
+    let shorter = if ways[0].get().1 < ways[1].get().1 { &ways[0] } else { &ways[1] };
+    (shorter, FOLLOWED.0)
 }

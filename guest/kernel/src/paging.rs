@@ -74,6 +74,12 @@ pub fn is_present(address: u64) -> bool {
     entry(address) & PRESENT != 0
 }
 
+/// Whether a page is present in a frame of this VM's own.
+pub fn is_own(address: u64) -> bool {
+    let entry = entry(address);
+    entry & PRESENT != 0 && is_scratch(frame_of(entry))
+}
+
 /// Maps a page to a frame with the given bits (WRITE, NO_EXECUTE).
 pub fn map(address: u64, gpa: u64, bits: u64) -> Result<(), OutOfFrames> {
     let at = slot(address, true)?.ok_or(OutOfFrames)?;
@@ -153,24 +159,6 @@ pub fn make_writable(address: u64) -> Result<(), OutOfFrames> {
         arch::copy_snapshot_page(source, page);
     }
     Ok(())
-}
-
-/// Gives a page its own writable copy before anybody writes it, if it is still the snapshot's and there is room.
-///
-/// The translation may be cached and is not flushed: until the page is written, the snapshot's frame reads the same, and a
-/// write faults once more, which finds the page writable.
-pub fn copy_ahead(page: u64) {
-    let Ok(Some(at)) = slot(page, false) else { return };
-    let old = phys_read(at);
-    if old & PRESENT == 0 || is_scratch(frame_of(old)) {
-        return;
-    }
-    if reach(frame_of(old)).is_err() {
-        return;
-    }
-    let Some(gpa) = frames::alloc_dirty() else { return };
-    arch::copy_snapshot_frame(frame_of(old), gpa);
-    phys_write(at, gpa | (old & NO_EXECUTE) | WRITE | PRESENT | USER | ACCESSED | DIRTY);
 }
 
 /// The first half of `make_writable`: maps a page of a snapshot to a frame of its own, whatever that holds. Returns the

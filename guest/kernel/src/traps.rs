@@ -121,7 +121,7 @@ extern "C" fn on_fault(regs: &mut Regs, _: u64) {
         arch::abort("page fault in ring 0");
     }
     match mm::handle_fault(address, error & ERROR_WRITE != 0, error & ERROR_FETCH != 0) {
-        mm::Fault::Resolved if thread::is_due() && !is_kernel(regs.rip) => {
+        mm::Fault::Resolved if (hotset::is_due() || thread::is_due()) && !is_kernel(regs.rip) => {
             redirect(regs, VECTOR_NONE, 0, 0);
         }
         mm::Fault::Resolved => {}
@@ -141,7 +141,7 @@ const ERROR_WRITE: u64 = 1 << 1;
 const ERROR_USER: u64 = 1 << 2;
 const ERROR_FETCH: u64 = 1 << 4;
 
-/// In place of a vector: no signal, only another thread's turn.
+/// In place of a vector: no signal, only pages to copy ahead or another thread's turn.
 const VECTOR_NONE: u64 = 0xff;
 
 fn is_kernel(rip: u64) -> bool {
@@ -174,6 +174,7 @@ extern "C" fn on_redirect(regs: &mut Regs, _: u64) {
     let (error, address) = arch::redirect_detail();
     match error & 0xff {
         VECTOR_NONE => {
+            hotset::follow();
             thread::give_way_if_due();
             task::deliver_pending(regs);
         }

@@ -133,7 +133,7 @@ pub fn handle_fault(address: u64, write: bool, fetch: bool) -> Fault {
     }
     let answer = MM.peek(|mm| mm.resolve(address, write, fetch));
     if matches!(answer, Fault::Resolved) && write {
-        hotset::follow(page);
+        hotset::come_upon(page);
     }
     answer
 }
