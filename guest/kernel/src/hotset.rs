@@ -25,9 +25,12 @@ const PER_FRAME: u64 = PAGE / 8 - 1;
 /// Frames of a record: as many pages as the warm list has.
 const RECORD_FRAMES: u64 = (MAX_WARM_PAGES as u64).div_ceil(PER_FRAME);
 
-/// Pages of the warm list that are copied along with one that faults: so many where a program comes upon the list, twice as
-/// many each time that it goes on where the last ones ended, and at most so many.
-const FOLLOWED: (usize, usize) = (4, 128);
+/// Pages of the warm list that are copied along with one that faults: so many where a program comes upon the list, more each
+/// time that it goes on where the last ones ended, and at most so many.
+const FOLLOWED: (usize, usize) = (2, 128);
+
+/// How many times as many are copied with each step along the list.
+const GROWTH: usize = 3;
 
 /// Pages of the list that a program may leave out and still go on along it.
 const SKIPPED: usize = 16;
@@ -202,7 +205,7 @@ fn way_to(start: usize) -> (&'static Cell<(usize, usize)>, usize) {
     for way in ways {
         let (end, last) = way.get();
         if (end..end + SKIPPED).contains(&start) {
-            return (way, (2 * last).clamp(FOLLOWED.0, FOLLOWED.1));
+            return (way, (GROWTH * last).clamp(FOLLOWED.0, FOLLOWED.1));
         }
     }
     let shorter = if ways[0].get().1 < ways[1].get().1 { &ways[0] } else { &ways[1] };
