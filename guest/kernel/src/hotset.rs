@@ -185,7 +185,8 @@ pub fn follow() {
         let (mut found, mut seen) = (0, 0);
         for &page in rest.iter().take(MAX_SCANNED * count) {
             seen += 1;
-            if !paging::is_own(page) {
+            // A program may have closed a page since the list was recorded.
+            if !paging::is_own(page) && (mm::is_kernel(page) || mm::access_ok(page, PAGE, true)) {
                 pages[found] = page;
                 found += 1;
                 if found == count {
