@@ -14,6 +14,10 @@ INSTALLED = ("numpy", "pandas", "pillow", "pydantic", "orjson", "PyYAML", "cffi"
 PROGRAMS = load_all()
 CHOSEN = [program for program in PROGRAMS if program.package in INSTALLED]
 MEMORY_BYTES = 512 << 20
+TABLE = (
+    "pd.DataFrame({'shop': ['north', 'south'] * 3, 'day': ['2024-02-28', '2024-03-01', '2024-03-02'] * 2, "
+    "'price': range(6)})"
+)
 pytestmark = pytest.mark.vm
 
 
@@ -44,6 +48,22 @@ def test_matrix_product_fits_into_the_default_memory_limit(make_sandbox):
     result = make_sandbox(image=image).run(code)
     assert result.value == 1e9
     assert result.usage.memory_peak_bytes < 64 << 20
+
+
+@pytest.mark.parametrize("image", ["imported by the image"], indirect=True)
+@pytest.mark.parametrize(
+    "code",
+    [
+        "frame.pivot_table(index='shop', columns='day', values='price', aggfunc='sum').to_dict()",
+        "frame.set_index(pd.to_datetime(frame['day']))['price'].resample('D').sum().tolist()",
+    ],
+)
+def test_small_pandas_program_finds_most_of_what_it_writes_copied(code, image, make_sandbox):
+    box = make_sandbox(image=image, prepared=0, limits=hypercell.Limits(memory_bytes=MEMORY_BYTES))
+    result = box.run(f"import pandas as pd\nframe = {TABLE}\n{code}")
+    assert result.error is None
+    # Without a list of what such programs write, each of two thousand pages is a fault.
+    assert result.usage.page_faults < result.usage.memory_peak_bytes / 4096 / 4
 
 
 def test_every_package_of_the_fast_tests_has_a_program():
