@@ -11,6 +11,8 @@ from _random import Random
 from hypercell_guest import private_builtins as __builtins__  # noqa: F401
 
 SEED_BYTES = 32
+#: Words of state of numpy's global generator; at this position it makes new ones first (numpy.random.MT19937).
+_MT19937_WORDS = 624
 _MODULES = sys.modules
 _seed_generator = Random.seed
 #: State that these modules make anew where it is None.
@@ -37,7 +39,11 @@ def reseed(seed):
             generator.gauss_next = None
     numpy_random = _MODULES.get("numpy.random")
     if numpy_random is not None:
-        numpy_random.seed([int.from_bytes(seed[at : at + 4], "big") for at in range(0, SEED_BYTES, 4)])
+        # Its `seed` computes with arrays, which writes a hundred pages. The state of its generator is 624 random words.
+        words = Random(int.from_bytes(b"numpy" + seed, "big")).getrandbits(32 * _MT19937_WORDS)
+        key = memoryview(words.to_bytes(4 * _MT19937_WORDS, sys.byteorder)).cast("I")
+        state = {"key": key, "pos": _MT19937_WORDS}
+        numpy_random.set_state({"bit_generator": "MT19937", "state": state, "has_gauss": 0, "gauss": 0.0})
     for name, attributes in _STATE:
         module = _MODULES.get(name)
         state = vars(module) if module is not None else {}
