@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use linux_raw_sys::general as linux;
 
+use super::signal::with_mask;
 use crate::errno::{Args, Errno, SysResult};
 use crate::thread::Woken;
 use crate::user::{self, UserPtr};
@@ -87,7 +88,7 @@ fn ready(fd: i32) -> u32 {
 }
 
 fn poll(at: u64, count: u64, wait: Wait) -> SysResult {
-    if count > MAX_DESCRIPTORS as u64 {
+    if count > vfs::most_descriptors() as u64 {
         return Err(Errno::EINVAL);
     }
     let array = UserPtr::<linux::pollfd>::new(at);
@@ -116,9 +117,10 @@ pub fn sys_poll(args: &Args) -> SysResult {
     poll(args.0[0], args.0[1], Wait::milliseconds(args.int(2)))
 }
 
-/// ppoll(2). The signal mask does not matter: signals come from the program itself only.
+/// ppoll(2). The time that was left is not written back, which callers of the C library do not see.
 pub fn sys_ppoll(args: &Args) -> SysResult {
-    poll(args.0[0], args.0[1], Wait::timespec(args.0[2])?)
+    let wait = Wait::timespec(args.0[2])?;
+    with_mask(args.0[3], args.0[4], || poll(args.0[0], args.0[1], wait))
 }
 
 /// A set of descriptors as select(2) passes it.
@@ -181,9 +183,12 @@ pub fn sys_select(args: &Args) -> SysResult {
     select(args, Wait::timeval(args.0[4])?)
 }
 
-/// pselect6(2).
+/// pselect6(2). Its last argument points to the mask of signals and the size of that.
 pub fn sys_pselect6(args: &Args) -> SysResult {
-    select(args, Wait::timespec(args.0[4])?)
+    let wait = Wait::timespec(args.0[4])?;
+    let pair = UserPtr::<[u64; 2]>::new(args.0[5]);
+    let [mask, size] = if pair.is_null() { [0; 2] } else { pair.read()? };
+    with_mask(mask, size, || select(args, wait))
 }
 
 fn make_epoll(flags: u32) -> SysResult {
@@ -244,12 +249,18 @@ fn epoll_wait(args: &Args, wait: Wait) -> SysResult {
     })
 }
 
-/// epoll_wait(2), epoll_pwait(2).
+/// epoll_wait(2).
 pub fn sys_epoll_wait(args: &Args) -> SysResult {
     epoll_wait(args, Wait::milliseconds(args.int(3)))
 }
 
+/// epoll_pwait(2).
+pub fn sys_epoll_pwait(args: &Args) -> SysResult {
+    with_mask(args.0[4], args.0[5], || sys_epoll_wait(args))
+}
+
 /// epoll_pwait2(2).
 pub fn sys_epoll_pwait2(args: &Args) -> SysResult {
-    epoll_wait(args, Wait::timespec(args.0[3])?)
+    let wait = Wait::timespec(args.0[3])?;
+    with_mask(args.0[4], args.0[5], || epoll_wait(args, wait))
 }

@@ -136,16 +136,41 @@ pub fn sys_pause(_: &Args) -> SysResult {
     Err(Errno::EINTR)
 }
 
+/// Makes a wait with another mask of blocked signals, which the program names at `at`; 0 is none.
+///
+/// # Errors
+///
+/// `EINVAL` for a size that is not that of a mask, `EFAULT`, what `wait` answers.
+pub fn with_mask(at: u64, size: u64, wait: impl FnOnce() -> SysResult) -> SysResult {
+    if at == 0 {
+        return wait();
+    }
+    if size != 8 {
+        return Err(Errno::EINVAL);
+    }
+    set_mask_for_call(user::UserPtr::<u64>::new(at).read()?);
+    let answer = wait();
+    if answer != Err(Errno::EINTR) {
+        // No signal ended the wait, so none is delivered that the program blocks. Else a handler's return takes the mask back.
+        TASK.with(|t| t.own.blocked = t.own.mask_before.take().unwrap_or(t.own.blocked));
+    }
+    answer
+}
+
+/// Blocks these signals instead until the system call is over and its signals are delivered.
+fn set_mask_for_call(mask: u64) {
+    TASK.with(|t| {
+        t.own.mask_before = Some(t.own.blocked);
+        t.own.blocked = mask & !UNBLOCKABLE;
+    });
+}
+
 /// rt_sigsuspend(2): pause(2) with another mask, which a handler's return takes back.
 pub fn sys_rt_sigsuspend(args: &Args) -> SysResult {
     if args.0[1] != 8 {
         return Err(Errno::EINVAL);
     }
-    let mask = user::UserPtr::<u64>::new(args.0[0]).read()?;
-    TASK.with(|t| {
-        t.own.mask_before = Some(t.own.blocked);
-        t.own.blocked = mask & !UNBLOCKABLE;
-    });
+    set_mask_for_call(user::UserPtr::<u64>::new(args.0[0]).read()?);
     while thread::wait(Wait::Time, None) != Woken::Signal {}
     Err(Errno::EINTR)
 }
