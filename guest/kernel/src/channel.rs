@@ -22,6 +22,7 @@ use crate::arch;
 use crate::cell::KernelCell;
 use crate::errno::{Errno, SysResult};
 use crate::link::{Entry, Link};
+use crate::thread::usage;
 use crate::{archive, hotset, loader, mm, paging, syscall, thread, time};
 
 /// A line longer than this is sent in parts.
@@ -320,8 +321,10 @@ fn exchange(frame: &[u8]) -> Vec<u8> {
 /// Leaves the VM with a turn and returns the frame that it is entered with.
 fn leave(turn: Vec<u8>) -> Vec<u8> {
     let chunk = CHANNEL.with(|c| c.start_leaving(turn));
-    send(chunk);
-    arch::turn_exit();
+    usage::uncounted(|| {
+        send(chunk);
+        arch::turn_exit();
+    });
     CHANNEL.with(|c| core::mem::take(&mut c.reply))
 }
 
@@ -367,9 +370,11 @@ fn may_ask(frame: &[u8]) -> bool {
 }
 
 fn ask(turn: Vec<u8>, room: usize) -> Vec<u8> {
-    CHANNEL.with(|c| {
-        let Some(link) = c.link.as_mut() else { arch::abort("no link") };
-        link.ask(turn, room).unwrap_or_else(|error| arch::abort(error.0))
+    usage::uncounted(|| {
+        CHANNEL.with(|c| {
+            let Some(link) = c.link.as_mut() else { arch::abort("no link") };
+            link.ask(turn, room).unwrap_or_else(|error| arch::abort(error.0))
+        })
     })
 }
 

@@ -26,6 +26,7 @@ pub mod link;
 pub mod loader;
 pub mod mm;
 pub mod paging;
+pub mod rlimit;
 pub mod syscall;
 pub mod task;
 pub mod thread;

@@ -108,6 +108,12 @@ fn is_ignored(signal: u32) -> bool {
     handler == 1 || handler == 0 && ignored_by_default(signal)
 }
 
+/// Tells the program that a file was to grow above its limit (SIGXFSZ).
+pub fn file_grew_too_large() {
+    // It is a signal.
+    let _ = raise(linux::SIGXFSZ, None);
+}
+
 /// Marks a signal as raised for the thread that runs.
 pub fn mark(bit: u64) {
     TASK.with(|t| t.own.pending |= bit);

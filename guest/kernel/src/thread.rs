@@ -7,6 +7,7 @@
 //!
 //! Before: syscall, traps. After: arch, channel, time.
 
+pub mod usage;
 mod wake;
 
 use alloc::boxed::Box;
@@ -14,12 +15,15 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use linux_raw_sys::general as linux;
+
 use crate::cell::KernelCell;
 use crate::errno::Errno;
 use crate::task::{self, PID, SignalState};
-use crate::{arch, channel, time};
+use crate::{arch, channel, rlimit, time};
 
-pub use wake::{exchange_timer, requeue_futex, signal, taker, timer, wait_for_signal, wake_futex};
+use wake::{NO_TIMERS, Timers};
+pub use wake::{TimerKind, exchange_timer, requeue_futex, signal, taker, timer, wait_for_signal, wake_futex};
 
 /// Most threads at once. Each has a kernel stack.
 pub const MAX_THREADS: usize = 256;
@@ -92,9 +96,11 @@ pub struct Thread {
     fs_base: u64,
     gs_base: u64,
     signals: SignalState,
+    /// Processor time that it used, in nanoseconds (usage.rs).
+    used_ns: u64,
 }
 
-/// The timer of the process that raises SIGALRM (setitimer), on the monotonic clock in nanoseconds.
+/// A timer of the process that raises a signal, in nanoseconds of its kind's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Timer {
     /// When it raises the signal next; the largest number is never.
@@ -113,7 +119,11 @@ struct Threads {
     /// Count of file changes.
     changes: u64,
     slice_end: u64,
-    timer: Timer,
+    timers: Timers,
+    /// Processor time that all threads used, those that have ended too, in nanoseconds (usage.rs).
+    used_ns: u64,
+    /// Since when the one that runs uses time that is not in `used_ns`; the largest number while the host is asked.
+    running_since: u64,
     /// A thread that has ended; its stack is freed once another one runs.
     dead: Option<Thread>,
 }
@@ -125,7 +135,9 @@ static THREADS: KernelCell<Threads> = KernelCell::new(Threads {
     next_turn: 0,
     changes: 0,
     slice_end: 0,
-    timer: Timer { at: NO_TIME, interval: 0 },
+    timers: NO_TIMERS,
+    used_ns: 0,
+    running_since: NO_TIME,
     dead: None,
 });
 
@@ -152,6 +164,7 @@ impl Thread {
             fs_base: 0,
             gs_base: 0,
             signals: SignalState::default(),
+            used_ns: 0,
         }
     }
 
@@ -215,7 +228,7 @@ impl Threads {
 
     fn next_deadline(&self) -> Option<u64> {
         let waits = self.list.iter().map(|thread| thread.deadline);
-        waits.chain([self.timer.at]).min().filter(|&at| at != NO_TIME)
+        waits.chain([self.timers.real().at]).min().filter(|&at| at != NO_TIME)
     }
 
     fn start_slice(&mut self, now: u64) {
@@ -226,6 +239,7 @@ impl Threads {
     fn set_due(&self, now: u64) {
         let slice_end = if self.list.len() < 2 { NO_TIME } else { self.slice_end };
         let at = self.next_deadline().map_or(slice_end, |at| at.min(slice_end));
+        let at = at.min(now.saturating_add(self.timers.left_of_used(self.used(now))));
         let due = if at == NO_TIME { u64::MAX } else { time::counter_in(at.saturating_sub(now)) };
         DUE.store(due, Relaxed);
     }
@@ -237,7 +251,11 @@ impl Threads {
 
 /// Makes the first thread, which is about to run.
 pub fn start_first() {
-    THREADS.with(|t| t.list.push(Thread::new(PID, Box::default(), arch::first_stack_top())));
+    let now = time::monotonic_ns();
+    THREADS.with(|t| {
+        t.list.push(Thread::new(PID, Box::default(), arch::first_stack_top()));
+        t.running_since = now;
+    });
 }
 
 /// After a restore, which sets the stack of the first thread: the VM goes on in the thread that left it.
@@ -281,11 +299,11 @@ pub fn tids() -> Vec<u64> {
 ///
 /// # Errors
 ///
-/// `EAGAIN` where there are [`MAX_THREADS`], or where memory is used up.
+/// `EAGAIN` where there are as many as the limit says, at most [`MAX_THREADS`], or where memory is used up.
 pub fn start(regs: &crate::traps::Regs, fpu: &[u8], fs_base: u64, clear_at_exit: u64) -> Result<u64, Errno> {
     // The stack of the last thread that ended: nobody runs on it any more.
     drop(THREADS.with(|t| t.dead.take()));
-    if count() >= MAX_THREADS {
+    if count() as u64 >= rlimit::soft(linux::RLIMIT_NPROC) {
         return Err(Errno::EAGAIN);
     }
     let mut stack: Vec<u64> = Vec::new();
@@ -400,7 +418,7 @@ pub fn is_due() -> bool {
 pub fn give_way_if_due() {
     if is_due() {
         let now = time::monotonic_ns();
-        wake::fire_timer(now);
+        wake::fire_timers(now);
         let switches = THREADS.with(|t| {
             let had_time = t.next_deadline().is_some_and(|at| at <= now);
             t.set_due(now);
@@ -428,7 +446,7 @@ pub fn end() -> ! {
 fn schedule() {
     loop {
         let now = time::monotonic_ns();
-        wake::fire_timer(now);
+        wake::fire_timers(now);
         match THREADS.with(|t| t.pick(now)) {
             Next::Run(index) => return switch_to(index, now),
             Next::Sleep(ns) => channel::sleep_ns(ns),
@@ -444,6 +462,7 @@ fn switch_to(index: usize, now: u64) {
             t.start_slice(now);
             return (core::ptr::null(), 0);
         }
+        t.charge(now);
         let signals = task::exchange_signals(t.list[index].signals);
         let old = &mut t.list[from];
         if old.stack.first().is_some_and(|&word| word != CANARY) {

@@ -7,9 +7,14 @@ use alloc::format;
 use linux_raw_sys::general as linux;
 
 use crate::errno::{Args, Errno, SysResult};
+use crate::rlimit::{self, Limit};
 use crate::task::PID;
-use crate::thread::MAX_THREADS;
+use crate::thread::{self, Timer, TimerKind, usage};
 use crate::{arch, channel, mm, time, user};
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// What times(2) counts in: a hundredth of a second (AT_CLKTCK).
+const TICK_NS: u64 = SECOND_NS / 100;
 
 /// Most bytes that one getrandom call fills, as on Linux (getrandom(2)).
 const RANDOM_MAX: u64 = 33_554_431;
@@ -66,64 +71,74 @@ pub fn sys_rseq(_: &Args) -> SysResult {
     Err(Errno::ENOSYS)
 }
 
-fn limit_of(resource: u64) -> Result<(u64, u64), Errno> {
-    Ok(match resource as u32 {
-        linux::RLIMIT_STACK => (mm::STACK_BYTES, mm::STACK_BYTES),
-        linux::RLIMIT_NOFILE => (1024, 1024),
-        linux::RLIMIT_NPROC => (MAX_THREADS as u64, MAX_THREADS as u64),
-        linux::RLIMIT_CORE => (0, 0),
-        0..=15 => (u64::MAX, u64::MAX),
-        _ => return Err(Errno::EINVAL),
-    })
-}
-
-fn put_limit(at: u64, resource: u64) -> SysResult {
-    let (soft, hard) = limit_of(resource)?;
-    if at != 0 {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&soft.to_le_bytes());
-        bytes[8..].copy_from_slice(&hard.to_le_bytes());
-        user::write_bytes(at, &bytes)?;
-    }
-    Ok(0)
-}
-
-/// prlimit64(2): limits can be read; the host alone sets them.
+/// prlimit64(2): reads a limit and then sets it, of the program itself.
 pub fn sys_prlimit64(args: &Args) -> SysResult {
-    let [pid, resource, new, old, ..] = args.0;
+    let [pid, _, new, old, ..] = args.0;
+    let resource = args.uint(1);
     if pid != 0 && pid != PID {
         return Err(Errno::ESRCH);
     }
+    let is = rlimit::get(resource)?;
     if new != 0 {
-        return Err(Errno::EPERM);
+        let [soft, hard] = user::UserPtr::<[u64; 2]>::new(new).read()?;
+        set_limit(resource, Limit { soft, hard })?;
     }
-    put_limit(old, resource)
+    if old == 0 { Ok(0) } else { put_limit(old, is) }
+}
+
+fn put_limit(at: u64, limit: Limit) -> SysResult {
+    user::UserPtr::<[u64; 2]>::new(at).write([limit.soft, limit.hard]).map(|()| 0)
+}
+
+fn set_limit(resource: u32, limit: Limit) -> Result<(), Errno> {
+    rlimit::set(resource, limit)?;
+    if resource == linux::RLIMIT_CPU {
+        let ns = |seconds: u64| seconds.saturating_mul(SECOND_NS);
+        // 0 is as good as 1, as on Linux; after the soft limit there is a signal each second.
+        let soft = Timer { at: ns(limit.soft.max(1)), interval: SECOND_NS };
+        thread::exchange_timer(TimerKind::SoftLimit, soft);
+        thread::exchange_timer(TimerKind::HardLimit, Timer { at: ns(limit.hard.max(1)), interval: 0 });
+    }
+    Ok(())
 }
 
 /// getrlimit(2).
 pub fn sys_getrlimit(args: &Args) -> SysResult {
-    put_limit(args.0[1], args.0[0])
+    put_limit(args.0[1], rlimit::get(args.uint(0))?)
 }
 
-/// getrusage(2): time since start as user time, and the memory in use.
+/// setrlimit(2).
+pub fn sys_setrlimit(args: &Args) -> SysResult {
+    let [soft, hard] = user::UserPtr::<[u64; 2]>::new(args.0[1]).read()?;
+    set_limit(args.uint(0), Limit { soft, hard }).map(|()| 0)
+}
+
+/// getrusage(2): processor time, all of it as the program's own, and the memory in use.
 pub fn sys_getrusage(args: &Args) -> SysResult {
+    const RUSAGE_CHILDREN: i32 = -1;
+    let used_ns = match args.int(0) {
+        RUSAGE_CHILDREN => return user::write_bytes(args.0[1], &[0; 144]).map(|()| 0),
+        who if who == linux::RUSAGE_SELF as i32 => usage::of_process(),
+        who if who == linux::RUSAGE_THREAD as i32 => {
+            usage::of_thread(thread::with_current(|thread| thread.tid)).ok_or(Errno::EINVAL)?
+        }
+        _ => return Err(Errno::EINVAL),
+    };
     let mut bytes = [0; 144];
-    let ns = time::monotonic_ns();
-    bytes[..8].copy_from_slice(&(ns / 1_000_000_000).to_le_bytes());
-    bytes[8..16].copy_from_slice(&(ns / 1000 % 1_000_000).to_le_bytes());
+    bytes[..8].copy_from_slice(&(used_ns / SECOND_NS).to_le_bytes());
+    bytes[8..16].copy_from_slice(&(used_ns / 1000 % 1_000_000).to_le_bytes());
     bytes[32..40].copy_from_slice(&(mm::rss_bytes() / 1024).to_le_bytes());
     user::write_bytes(args.0[1], &bytes).map(|()| 0)
 }
 
-/// times(2).
+/// times(2): answers the ticks since the start, and says how many the program used.
 pub fn sys_times(args: &Args) -> SysResult {
-    let ticks = time::monotonic_ns() / 10_000_000;
     if args.0[0] != 0 {
         let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&ticks.to_le_bytes());
+        bytes[..8].copy_from_slice(&(usage::of_process() / TICK_NS).to_le_bytes());
         user::write_bytes(args.0[0], &bytes)?;
     }
-    Ok(ticks)
+    Ok(time::monotonic_ns() / TICK_NS)
 }
 
 /// sysinfo(2).

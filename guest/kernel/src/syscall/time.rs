@@ -5,22 +5,47 @@
 use linux_raw_sys::general as linux;
 
 use crate::errno::{Args, Errno, SysResult};
-use crate::thread::{self, Timer};
+use crate::task::PID;
+use crate::thread::{self, Timer, TimerKind, usage};
 use crate::{time, user};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Reads a clock; the per-process clocks show the time since the program started.
+/// Bits of the number of a clock of processor time below the complement of its process or thread (linux/posix-timers.h).
+const CPU_CLOCK_BITS: u32 = 3;
+/// Of these: the clock is that of a thread.
+const PER_THREAD: i32 = 4;
+/// Of these: what is counted, of which 3 is no clock.
+const CPU_CLOCK_KIND: i32 = 3;
+
+/// Reads a clock, in nanoseconds.
 fn clock_ns(clock: u64) -> Result<u64, Errno> {
     match clock as u32 {
         linux::CLOCK_REALTIME | linux::CLOCK_REALTIME_COARSE | linux::CLOCK_TAI => Ok(time::realtime_ns()),
         linux::CLOCK_MONOTONIC
         | linux::CLOCK_MONOTONIC_RAW
         | linux::CLOCK_MONOTONIC_COARSE
-        | linux::CLOCK_BOOTTIME
-        | linux::CLOCK_PROCESS_CPUTIME_ID
-        | linux::CLOCK_THREAD_CPUTIME_ID => Ok(time::monotonic_ns()),
-        _ => Err(Errno::EINVAL),
+        | linux::CLOCK_BOOTTIME => Ok(time::monotonic_ns()),
+        linux::CLOCK_PROCESS_CPUTIME_ID => Ok(usage::of_process()),
+        linux::CLOCK_THREAD_CPUTIME_ID => own_usage(),
+        other => cpu_clock_ns(other as i32),
+    }
+}
+
+fn own_usage() -> Result<u64, Errno> {
+    usage::of_thread(thread::with_current(|thread| thread.tid)).ok_or(Errno::EINVAL)
+}
+
+/// Reads the clock of a process or thread that clock_getcpuclockid(3) or pthread_getcpuclockid(3) made a number of.
+fn cpu_clock_ns(clock: i32) -> Result<u64, Errno> {
+    if clock >= 0 || clock & CPU_CLOCK_KIND == CPU_CLOCK_KIND {
+        return Err(Errno::EINVAL);
+    }
+    match (clock & PER_THREAD != 0, !(clock >> CPU_CLOCK_BITS) as u64) {
+        (true, 0) => own_usage(),
+        (true, tid) => usage::of_thread(tid).ok_or(Errno::EINVAL),
+        (false, 0 | PID) => Ok(usage::of_process()),
+        (false, _) => Err(Errno::EINVAL),
     }
 }
 
@@ -91,6 +116,13 @@ pub fn sys_nanosleep(args: &Args) -> SysResult {
 /// clock_nanosleep(2).
 pub fn sys_clock_nanosleep(args: &Args) -> SysResult {
     let [clock, flags, at, ..] = args.0;
+    // Time of the processor does not pass while nobody runs.
+    match clock as u32 {
+        linux::CLOCK_THREAD_CPUTIME_ID => return Err(Errno::EINVAL),
+        linux::CLOCK_PROCESS_CPUTIME_ID => return Err(Errno::EOPNOTSUPP),
+        _ if (clock as i32) < 0 => return Err(Errno::EOPNOTSUPP),
+        _ => {}
+    }
     let wanted = read_timespec(at)?;
     let now = clock_ns(clock)?;
     if flags & u64::from(linux::TIMER_ABSTIME) != 0 {
@@ -108,16 +140,21 @@ fn read_timeval(at: u64) -> Result<u64, Errno> {
     Ok((seconds as u64).saturating_mul(SECOND).saturating_add(micros as u64 * 1000))
 }
 
+/// What a kind of timer counts, in nanoseconds.
+fn counted_ns(kind: TimerKind) -> u64 {
+    if kind == TimerKind::Real { time::monotonic_ns() } else { usage::of_process() }
+}
+
 /// How long a timer still has, and its interval, both in nanoseconds.
-fn left_of(timer: Timer) -> (u64, u64) {
+fn left_of(kind: TimerKind, timer: Timer) -> (u64, u64) {
     // One that is due and has not been noticed is not off, which 0 would say.
-    let left = if timer.at == u64::MAX { 0 } else { timer.at.saturating_sub(time::monotonic_ns()).max(1000) };
+    let left = if timer.at == u64::MAX { 0 } else { timer.at.saturating_sub(counted_ns(kind)).max(1000) };
     (left, timer.interval)
 }
 
-fn set_timer(value: u64, interval: u64) -> (u64, u64) {
-    let at = if value == 0 { u64::MAX } else { time::monotonic_ns().saturating_add(value).min(u64::MAX - 1) };
-    left_of(thread::exchange_timer(Timer { at, interval }))
+fn set_timer(kind: TimerKind, value: u64, interval: u64) -> (u64, u64) {
+    let at = if value == 0 { u64::MAX } else { counted_ns(kind).saturating_add(value).min(u64::MAX - 1) };
+    left_of(kind, thread::exchange_timer(kind, Timer { at, interval }))
 }
 
 fn put_timer(at: u64, (left, interval): (u64, u64)) -> SysResult {
@@ -125,28 +162,36 @@ fn put_timer(at: u64, (left, interval): (u64, u64)) -> SysResult {
     put_pair(at + 16, left, 1000)
 }
 
-fn check_timer(which: u64) -> Result<(), Errno> {
-    if which as u32 == linux::ITIMER_REAL { Ok(()) } else { Err(Errno::EINVAL) }
+fn timer_kind(which: u64) -> Result<TimerKind, Errno> {
+    match which as u32 {
+        linux::ITIMER_REAL => Ok(TimerKind::Real),
+        linux::ITIMER_VIRTUAL => Ok(TimerKind::Virtual),
+        linux::ITIMER_PROF => Ok(TimerKind::Prof),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 /// getitimer(2).
 pub fn sys_getitimer(args: &Args) -> SysResult {
-    check_timer(args.0[0])?;
-    put_timer(args.0[1], left_of(thread::timer()))
+    let kind = timer_kind(args.0[0])?;
+    put_timer(args.0[1], left_of(kind, thread::timer(kind)))
 }
 
 /// setitimer(2).
 pub fn sys_setitimer(args: &Args) -> SysResult {
     let [which, new, old, ..] = args.0;
-    check_timer(which)?;
+    let kind = timer_kind(which)?;
     let before = match new {
-        0 => set_timer(0, 0),
-        at => set_timer(read_timeval(at.checked_add(16).ok_or(Errno::EFAULT)?)?, read_timeval(at)?),
+        0 => set_timer(kind, 0, 0),
+        at => {
+            let value = read_timeval(at.checked_add(16).ok_or(Errno::EFAULT)?)?;
+            set_timer(kind, value, read_timeval(at)?)
+        }
     };
     if old == 0 { Ok(0) } else { put_timer(old, before) }
 }
 
 /// alarm(2): answers the seconds that were left, rounded up.
 pub fn sys_alarm(args: &Args) -> SysResult {
-    Ok(set_timer(u64::from(args.uint(0)) * SECOND, 0).0.div_ceil(SECOND))
+    Ok(set_timer(TimerKind::Real, u64::from(args.uint(0)) * SECOND, 0).0.div_ceil(SECOND))
 }

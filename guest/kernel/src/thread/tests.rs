@@ -18,7 +18,9 @@ fn threads(states: &[(State, u64)]) -> Threads {
         next_turn: 100,
         changes: 0,
         slice_end: 0,
-        timer: Timer { at: NO_TIME, interval: 0 },
+        timers: NO_TIMERS,
+        used_ns: 0,
+        running_since: NO_TIME,
         dead: None,
     }
 }
@@ -52,7 +54,7 @@ fn a_wait_ends_at_its_time_and_says_so() {
 #[test]
 fn the_timer_ends_the_sleep_of_all() {
     let mut t = threads(&[(FUTEX, 500), (FUTEX, NO_TIME)]);
-    t.timer.at = 150;
+    t.timers.exchange(TimerKind::Real, Timer { at: 150, interval: 0 });
     assert!(matches!(t.pick(100), Next::Sleep(50)));
 }
 

@@ -1,4 +1,4 @@
-//! What ends a wait before its time: wakes of futexes, signals, and the timer that raises one.
+//! What ends a wait before its time: wakes of futexes, signals, and the timers that raise them.
 //!
 //! Before: syscall/thread.rs, syscall/signal.rs, task. After: thread.
 
@@ -89,35 +89,87 @@ fn is_interruptible(state: State) -> bool {
     matches!(state, State::Waits(wait) if wait != Wait::Idle)
 }
 
-/// Raises SIGALRM if its time has come.
-pub(super) fn fire_timer(now: u64) {
-    let fires = THREADS.with(|t| {
-        let timer = &mut t.timer;
-        if timer.at > now {
-            return false;
+/// What a timer counts, and which signal it raises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimerKind {
+    /// Real time: SIGALRM.
+    Real,
+    /// Processor time of the program: SIGVTALRM. What the kernel does for it counts too.
+    Virtual,
+    /// Processor time: SIGPROF.
+    Prof,
+    /// Processor time up to the soft limit: SIGXCPU (RLIMIT_CPU).
+    SoftLimit,
+    /// Processor time up to the hard limit: SIGKILL.
+    HardLimit,
+}
+
+/// Signals of the timers, in their order.
+const SIGNALS: [u32; 5] = [linux::SIGALRM, linux::SIGVTALRM, linux::SIGPROF, linux::SIGXCPU, linux::SIGKILL];
+
+/// One timer of each kind.
+#[derive(Debug)]
+pub(super) struct Timers([Timer; 5]);
+
+/// All are off.
+pub(super) const NO_TIMERS: Timers = Timers([Timer { at: NO_TIME, interval: 0 }; 5]);
+
+impl Timers {
+    /// The timer of real time.
+    pub(super) fn real(&self) -> Timer {
+        self.0[TimerKind::Real as usize]
+    }
+
+    pub(super) fn exchange(&mut self, kind: TimerKind, timer: Timer) -> Timer {
+        core::mem::replace(&mut self.0[kind as usize], timer)
+    }
+
+    /// How much processor time is left until a timer of it raises its signal.
+    pub(super) fn left_of_used(&self, used: u64) -> u64 {
+        let [_, of_used @ ..] = &self.0;
+        let timers = of_used.iter().filter(|timer| timer.at != NO_TIME);
+        timers.map(|timer| timer.at.saturating_sub(used)).min().unwrap_or(NO_TIME)
+    }
+
+    /// Takes the signals whose time has come, and sets the timers on.
+    pub(super) fn take_due(&mut self, now: u64, used: u64) -> impl Iterator<Item = u32> + use<> {
+        let mut due = [false; SIGNALS.len()];
+        for (index, timer) in self.0.iter_mut().enumerate() {
+            let clock = if index == TimerKind::Real as usize { now } else { used };
+            if timer.at <= clock {
+                due[index] = true;
+                timer.at = if timer.interval == 0 { NO_TIME } else { clock + timer.interval };
+            }
         }
-        timer.at = if timer.interval == 0 { NO_TIME } else { now + timer.interval };
-        true
-    });
-    if fires {
-        // SIGALRM is a signal.
-        let _ = task::raise(linux::SIGALRM, None);
+        SIGNALS.into_iter().zip(due).filter_map(|(signal, is_due)| is_due.then_some(signal))
     }
 }
 
-/// Sets the timer of the process, and returns what it was.
-pub fn exchange_timer(timer: Timer) -> Timer {
+/// Raises the signals of timers whose time has come.
+pub(super) fn fire_timers(now: u64) {
+    let due = THREADS.with(|t| {
+        let used = t.used(now);
+        t.timers.take_due(now, used)
+    });
+    for signal in due {
+        // Each of them is a signal.
+        let _ = task::raise(signal, None);
+    }
+}
+
+/// Sets a timer of the process, and returns what it was.
+pub fn exchange_timer(kind: TimerKind, timer: Timer) -> Timer {
     let now = time::monotonic_ns();
     THREADS.with(|t| {
-        let old = core::mem::replace(&mut t.timer, timer);
+        let old = t.timers.exchange(kind, timer);
         t.set_due(now);
         old
     })
 }
 
-/// The timer of the process.
-pub fn timer() -> Timer {
-    THREADS.with(|t| t.timer)
+/// A timer of the process.
+pub fn timer(kind: TimerKind) -> Timer {
+    THREADS.with(|t| t.timers.0[kind as usize])
 }
 
 /// Waits for one of these signals, blocked as they are, at most until `deadline`, and takes it.

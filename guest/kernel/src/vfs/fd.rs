@@ -8,11 +8,20 @@
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
+use linux_raw_sys::general as linux;
+
 use super::file::OpenFile;
+use super::outside;
 use crate::errno::Errno;
 
-/// Most descriptors of the program (RLIMIT_NOFILE).
+/// Most descriptors of the program (the hard limit RLIMIT_NOFILE at the start).
 pub const MAX_DESCRIPTORS: usize = 1024;
+
+/// Most descriptors that the program may have now.
+pub fn most_descriptors() -> usize {
+    usize::try_from(outside::soft_limit(linux::RLIMIT_NOFILE))
+        .map_or(MAX_DESCRIPTORS, |most| most.min(MAX_DESCRIPTORS))
+}
 
 #[derive(Debug)]
 struct Descriptor {
@@ -49,7 +58,7 @@ impl FdTable {
     pub fn lowest_free(&self, min: usize) -> Result<usize, Errno> {
         let taken = self.slots.iter().skip(min).take_while(|slot| slot.is_some()).count();
         let free = min + taken;
-        if free < MAX_DESCRIPTORS { Ok(free) } else { Err(Errno::EMFILE) }
+        if free < most_descriptors() { Ok(free) } else { Err(Errno::EMFILE) }
     }
 
     /// Gives a file the lowest free number that is at least `min`.
@@ -69,7 +78,7 @@ impl FdTable {
     ///
     /// `EBADF` past the limit.
     pub fn set(&mut self, fd: usize, file: Rc<OpenFile>, close_on_exec: bool) -> Result<(), Errno> {
-        if fd >= MAX_DESCRIPTORS {
+        if fd >= most_descriptors() {
             return Err(Errno::EBADF);
         }
         if fd >= self.slots.len() {

@@ -59,6 +59,52 @@ impl Source for &[u8] {
     }
 }
 
+/// The first bytes of a source.
+struct Front<'a> {
+    from: &'a mut dyn Source,
+    left: usize,
+}
+
+impl Source for Front<'_> {
+    fn left(&self) -> usize {
+        self.left.min(self.from.left())
+    }
+
+    fn take(&mut self, to: &mut [u8]) -> Result<usize, Errno> {
+        let len = to.len().min(self.left);
+        let taken = self.from.take(&mut to[..len])?;
+        self.left -= taken;
+        Ok(taken)
+    }
+}
+
+/// What may be written at an offset of a file (RLIMIT_FSIZE).
+fn within_limit(from: &mut dyn Source, offset: impl FnOnce() -> u64) -> Result<Front<'_>, Errno> {
+    let (limit, wanted) = (outside::soft_limit(linux::RLIMIT_FSIZE), from.left());
+    if limit == u64::MAX || wanted == 0 {
+        return Ok(Front { from, left: wanted });
+    }
+    let room = limit.saturating_sub(offset());
+    if room == 0 {
+        outside::file_grew_too_large();
+        return Err(Errno::EFBIG);
+    }
+    Ok(Front { from, left: wanted.min(usize::try_from(room).unwrap_or(usize::MAX)) })
+}
+
+/// Checks that a file may get a size (RLIMIT_FSIZE).
+///
+/// # Errors
+///
+/// `EFBIG`, and a signal.
+pub fn check_new_size(old: u64, new: u64) -> Result<(), Errno> {
+    if new > old && new > outside::soft_limit(linux::RLIMIT_FSIZE) {
+        outside::file_grew_too_large();
+        return Err(Errno::EFBIG);
+    }
+    Ok(())
+}
+
 /// What stands behind an open file.
 #[derive(Debug)]
 pub enum Object {
@@ -282,6 +328,7 @@ impl OpenFile {
             Object::Ram(node) => {
                 let appends = self.flags.get() & linux::O_APPEND != 0;
                 let offset = if appends { node.size() } else { at.unwrap_or(self.offset.get()) };
+                let mut from = within_limit(from, || offset)?;
                 let done = node.write(offset, from.left(), &mut |piece| from.take(piece))?;
                 if at.is_none() {
                     self.offset.set(offset + done as u64);
@@ -289,9 +336,11 @@ impl OpenFile {
                 done
             }
             Object::Host(file) => {
-                let done = file.write(at.unwrap_or(self.offset.get()), from)?;
+                let appends = self.flags.get() & linux::O_APPEND != 0;
+                let offset = at.unwrap_or(self.offset.get());
+                let mut from = within_limit(from, || if appends { self.size() } else { offset })?;
+                let done = file.write(offset, &mut from)?;
                 if at.is_none() {
-                    let appends = self.flags.get() & linux::O_APPEND != 0;
                     self.offset.set(if appends { self.size() } else { self.offset.get() + done as u64 });
                 }
                 done

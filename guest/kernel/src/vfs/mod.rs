@@ -41,7 +41,7 @@ use core::cell::{Cell, RefCell};
 use hypercell_abi::archive::{Archive, EntryId, EntryKind};
 use linux_raw_sys::general as linux;
 
-pub use fd::{FdTable, MAX_DESCRIPTORS};
+pub use fd::{FdTable, MAX_DESCRIPTORS, most_descriptors};
 pub use file::{Object, OpenFile};
 pub use inode::{FileRef, Inode};
 pub use node::{Kind, Meta, Node, Place, Time};

@@ -1,11 +1,17 @@
 //! What the file system asks of the rest of the kernel, in one list; tests put a stand-in here.
 //!
-//! Before: vfs, syscall/{fs,poll}. After: channel, thread, time, mm.
+//! Before: vfs, syscall/{fs,poll}. After: channel, task, thread, time, mm, rlimit.
 
 #[cfg(not(test))]
 pub use crate::channel::{ask_host, device_read, device_write, output, random, take_new_mounts};
 #[cfg(not(test))]
 pub use crate::mm::{proc_maps, rss_bytes, total_bytes, uncommitted_bytes};
+#[cfg(not(test))]
+pub use crate::rlimit::soft as soft_limit;
+#[cfg(not(test))]
+pub use crate::task::file_grew_too_large;
+#[cfg(not(test))]
+pub use crate::thread::usage::of_process as used_ns;
 #[cfg(not(test))]
 pub use crate::thread::{count as thread_count, files_changed, wait_for_files, wait_until_idle};
 #[cfg(not(test))]
@@ -21,6 +27,7 @@ pub mod stand_in {
     #![expect(missing_docs, reason = "named as what they stand in for")]
 
     use std::cell::{Cell, RefCell};
+    use std::collections::BTreeMap;
 
     use hypercell_abi::message::{FileReply, FileRequest};
     use hypercell_abi::{FrameHeader, KernelRequest};
@@ -45,6 +52,10 @@ pub mod stand_in {
         pub static HOST: Cell<Option<FakeHost>> = const { Cell::new(None) };
         /// The host says that there are mounts.
         pub static NEW_MOUNTS: Cell<bool> = const { Cell::new(false) };
+        /// Limits that a test has set, by their numbers.
+        pub static LIMITS: RefCell<BTreeMap<u32, u64>> = const { RefCell::new(BTreeMap::new()) };
+        /// How often a file was to grow above a limit.
+        pub static TOO_LARGE: Cell<u32> = const { Cell::new(0) };
         /// The frame that waits in the channel.
         pub static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
@@ -91,6 +102,19 @@ pub mod stand_in {
 
     pub fn thread_count() -> usize {
         1
+    }
+
+    /// Half of the time.
+    pub fn used_ns() -> u64 {
+        monotonic_ns() / 2
+    }
+
+    pub fn soft_limit(resource: u32) -> u64 {
+        LIMITS.with_borrow(|limits| limits.get(&resource).copied().unwrap_or(u64::MAX))
+    }
+
+    pub fn file_grew_too_large() {
+        TOO_LARGE.set(TOO_LARGE.get() + 1);
     }
 
     pub fn wait_until_idle(_: u64) -> Option<u64> {

@@ -13,7 +13,7 @@ use crate::user::{UserPtr, UserSlice};
 use crate::vfs::event::EventCounter;
 use crate::vfs::ops::Listed;
 use crate::vfs::pipe::{PIPE_BYTES, Pipe};
-use crate::vfs::{self, MAX_DESCRIPTORS, Object, OpenFile};
+use crate::vfs::{self, Object, OpenFile};
 
 /// Most bytes of one directory listing.
 const LISTING_BYTES: usize = 64 * 1024;
@@ -106,7 +106,7 @@ pub fn sys_fcntl(args: &Args) -> SysResult {
         linux::F_DUPFD | linux::F_DUPFD_CLOEXEC => {
             let min = usize::try_from(argument as i32)
                 .ok()
-                .filter(|&min| min < MAX_DESCRIPTORS)
+                .filter(|&min| min < vfs::most_descriptors())
                 .ok_or(Errno::EINVAL)?;
             duplicate(fd, command == linux::F_DUPFD_CLOEXEC, min)
         }

@@ -9,6 +9,7 @@ use linux_raw_sys::general as linux;
 use super::offset;
 use crate::errno::{Args, Errno, SysResult};
 use crate::user::{MAX_RW_BYTES, UserBuffers, UserPtr};
+use crate::vfs::file::check_new_size;
 use crate::vfs::{self, Kind, Object, OpenFile};
 
 /// Piece in which bytes move from file to file.
@@ -128,9 +129,13 @@ pub fn sys_ftruncate(args: &Args) -> SysResult {
     let size = offset(args.0[1])?;
     match &file.object {
         Object::Ram(node) if file.is_writable() && node.kind() == Kind::File => {
+            check_new_size(node.size(), size)?;
             node.set_size(size).map(|()| 0)
         }
-        Object::Host(open) if file.is_writable() => open.set_size(size).map(|()| 0),
+        Object::Host(open) if file.is_writable() => {
+            check_new_size(file.size(), size)?;
+            open.set_size(size).map(|()| 0)
+        }
         Object::Path => Err(Errno::EBADF),
         _ => Err(Errno::EINVAL),
     }
@@ -154,6 +159,9 @@ pub fn sys_fallocate(args: &Args) -> SysResult {
     };
     let end = at.checked_add(len).filter(|&end| i64::try_from(end).is_ok()).ok_or(Errno::EFBIG)?;
     let keep = mode & linux::FALLOC_FL_KEEP_SIZE != 0;
+    if !keep {
+        check_new_size(node.size(), end)?;
+    }
     match mode & !linux::FALLOC_FL_KEEP_SIZE {
         0 => {
             let free = vfs::with(|vfs| Ok(vfs.space.free()))?;

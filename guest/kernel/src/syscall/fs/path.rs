@@ -11,6 +11,7 @@ use super::offset;
 use super::stat::start_for;
 use crate::errno::{Args, Errno, SysResult};
 use crate::user::{self, UserPtr, UserSlice};
+use crate::vfs::file::check_new_size;
 use crate::vfs::ops::Taken;
 use crate::vfs::path::Follow;
 use crate::vfs::{self, Inode, Kind, Node, OpenFile, Place, Time, Vfs};
@@ -340,7 +341,9 @@ pub fn sys_truncate(args: &Args) -> SysResult {
         if vfs.kind(&place.node) == Kind::Dir {
             return Err(Errno::EISDIR);
         }
-        writable(&place.node)?.set_size(size).map(|()| 0)
+        let node = writable(&place.node)?;
+        check_new_size(vfs.meta(&place.node).size, size)?;
+        node.set_size(size).map(|()| 0)
     })
 }
 
