@@ -15,7 +15,7 @@ use super::event::{Epoll, EventCounter};
 use super::hostfile::{HostDir, HostFile};
 use super::node::{Kind, Meta, Node, Place};
 use super::outside;
-use super::pipe::{PipeEnd, Side, SocketEnd};
+use super::pipe::{Partner, PipeEnd, Side, SocketEnd};
 use super::ramfs::RamNode;
 use super::special::Device;
 use crate::errno::{Errno, SysResult};
@@ -221,6 +221,20 @@ impl OpenFile {
         }
     }
 
+    /// Waits until the other end of a pipe with a name is opened, as opening one does (fifo(7)).
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` for a writer that does not wait; `EINTR`; `EDEADLK` where nobody can ever open it.
+    pub fn wait_for_partner(&self) -> Result<(), Errno> {
+        let (Object::Pipe(end), Some(_)) = (&self.object, &self.place) else { return Ok(()) };
+        let Partner::Missing(seen) = end.partner(None) else { return Ok(()) };
+        if self.flags.get() & linux::O_NONBLOCK != 0 {
+            return if end.side() == Side::Write { Err(Errno::ENXIO) } else { Ok(()) };
+        }
+        self.wait_until(|| Ok((end.partner(Some(seen)) == Partner::Came).then_some(())))
+    }
+
     /// Writes all there is, in as many pieces as the room of a pipe makes of it.
     fn write_all(
         &self,
@@ -300,7 +314,7 @@ impl OpenFile {
             Object::Host(file) => file.read(offset, left, &mut |piece| to.put(piece))?,
             Object::Dir | Object::HostDir(_) => return Err(Errno::EISDIR),
             Object::Device(device) => device.read(to)?,
-            Object::Pipe(end) if end.side() == Side::Read => self.wait_until(|| end.read(to, false))?,
+            Object::Pipe(end) if end.side().reads() => self.wait_until(|| end.read(to, false))?,
             Object::Socket(socket) => self.wait_until(|| socket.incoming.read(to, false))?,
             Object::Event(counter) => self.wait_until(|| counter.read(to))?,
             Object::Pipe(_) | Object::Path => return Err(Errno::EBADF),
@@ -346,7 +360,7 @@ impl OpenFile {
                 done
             }
             Object::Device(device) => device.write(from)?,
-            Object::Pipe(end) if end.side() == Side::Write => self.write_all(from, |from| end.write(from))?,
+            Object::Pipe(end) if end.side().writes() => self.write_all(from, |from| end.write(from))?,
             Object::Socket(socket) => self.write_all(from, |from| socket.outgoing.write(from))?,
             Object::Event(counter) => self.wait_until(|| counter.write(from))?,
             Object::Image(_) | Object::Text(_) => return Err(Errno::EBADF),

@@ -15,7 +15,7 @@ use super::hostfile::{HostDir, HostFile};
 use super::hostfs::{self, HostNode};
 use super::node::{Kind, Node, Place};
 use super::path::{Follow, Last, Walk, is_plain};
-use super::pipe::Side;
+use super::pipe::{PipeEnd, Side};
 use super::ramfs::RamNode;
 use super::special::{self, ROWS, Special};
 use super::{Object, OpenFile, Vfs, kind_of};
@@ -155,6 +155,10 @@ impl Vfs {
             Node::Image(_) if writes => return Err(Errno::EROFS),
             Node::Image(_) if kind == Kind::Dir => Object::Dir,
             Node::Image(id) => Object::Image(self.archive.data(EntryId(*id)).map_err(|_| Errno::EIO)?),
+            Node::Ram(node) if kind == Kind::Fifo => {
+                let pipe = node.fifo().ok_or(Errno::ENXIO)?;
+                Object::Pipe(PipeEnd::open(pipe, Side::of_flags(flags)?))
+            }
             Node::Ram(node) => {
                 if flags & linux::O_TRUNC != 0 {
                     node.set_size(0)?;
@@ -182,11 +186,7 @@ impl Vfs {
     /// Opens what /proc/self/fd/N leads to, where that has no path.
     fn reopen(&self, file: &Rc<OpenFile>, flags: u32) -> Result<Rc<OpenFile>, Errno> {
         let object = match &file.object {
-            Object::Pipe(end) => match flags & linux::O_ACCMODE {
-                linux::O_RDONLY => Object::Pipe(end.reopen(Side::Read)),
-                linux::O_WRONLY => Object::Pipe(end.reopen(Side::Write)),
-                _ => return Err(Errno::EINVAL),
-            },
+            Object::Pipe(end) => Object::Pipe(end.reopen(Side::of_flags(flags)?)),
             Object::Ram(node) => Object::Ram(node.clone()),
             Object::Device(device) => Object::Device(*device),
             _ => return Err(Errno::ENXIO),
@@ -227,6 +227,22 @@ impl Vfs {
             return hostfs::make_dir(dir.mount, &dir.join(&walk.name), mode & !self.umask);
         }
         self.attach_new(walk, |vfs, number| RamNode::new_dir(&vfs.space, number, mode & !vfs.umask))
+    }
+
+    /// mknod(2), of a pipe or a regular file.
+    ///
+    /// # Errors
+    ///
+    /// As mknod(2); `EPERM` in a mount.
+    pub fn make_node(&mut self, start: Place, path: &[u8], kind: Kind, mode: u32) -> Result<(), Errno> {
+        let walk = self.walk(start, path, Follow::NoToChange)?;
+        if walk.must_be_dir && walk.target.is_none() {
+            return Err(Errno::ENOENT);
+        }
+        self.attach_new(walk, |vfs, number| match kind {
+            Kind::Fifo => RamNode::new_fifo(&vfs.space, number, mode & !vfs.umask),
+            _ => RamNode::new_file(&vfs.space, number, mode & !vfs.umask),
+        })
     }
 
     /// symlink(2).

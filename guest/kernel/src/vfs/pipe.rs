@@ -1,4 +1,4 @@
-//! Pipes, and stream sockets made of two of them.
+//! Pipes, with and without a name, and stream sockets made of two of them.
 //!
 //! Guarantees: nothing waits here; who has to is told so (file.rs). Never: loses bytes when a buffer of the program is bad.
 //!
@@ -18,6 +18,8 @@ use crate::user::UserBuffers;
 
 /// Capacity of a pipe (pipe(7)).
 pub const PIPE_BYTES: usize = 64 * 1024;
+/// Largest capacity that a program may ask for (/proc/sys/fs/pipe-max-size).
+pub const MAX_PIPE_BYTES: usize = 1024 * 1024;
 /// Writes up to this length are not split (PIPE_BUF).
 const ATOMIC_BYTES: usize = 4096;
 /// What a pipe costs apart from its contents.
@@ -27,8 +29,11 @@ const PIPE_OVERHEAD: u64 = 512;
 #[derive(Debug)]
 pub struct Pipe {
     buffer: RefCell<VecDeque<u8>>,
+    capacity: Cell<usize>,
     readers: Cell<u32>,
     writers: Cell<u32>,
+    /// How often an end was opened for reading and for writing, for those who wait for the other one (fifo(7)).
+    opened: [Cell<u64>; 2],
     /// Counts every change, for those who watch for changes (edge-triggered epoll).
     changes: Cell<u64>,
     share: Share,
@@ -41,6 +46,43 @@ pub enum Side {
     Read,
     /// The end that writes.
     Write,
+    /// Both at once, which only a pipe with a name can be opened for.
+    Both,
+}
+
+impl Side {
+    /// The side that open(2) asks for.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`.
+    pub fn of_flags(flags: u32) -> Result<Self, Errno> {
+        match flags & linux::O_ACCMODE {
+            linux::O_RDONLY => Ok(Self::Read),
+            linux::O_WRONLY => Ok(Self::Write),
+            linux::O_RDWR => Ok(Self::Both),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// Whether it reads.
+    pub fn reads(self) -> bool {
+        self != Self::Write
+    }
+
+    /// Whether it writes.
+    pub fn writes(self) -> bool {
+        self != Self::Read
+    }
+}
+
+/// Whether the other end of a pipe with a name was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partner {
+    /// It is or was open.
+    Came,
+    /// It is not; it was opened so often before.
+    Missing(u64),
 }
 
 /// One open end of a pipe; it closes when dropped.
@@ -58,15 +100,26 @@ impl Pipe {
     ///
     /// `ENFILE` where memory is used up.
     pub fn pair(space: &Rc<Space>) -> Result<(PipeEnd, PipeEnd), Errno> {
-        let share = Share::of(space, PIPE_OVERHEAD).map_err(|_| Errno::ENFILE)?;
-        let pipe = Rc::new(Self {
+        let pipe = Self::new(space).map_err(|_| Errno::ENFILE)?;
+        Ok((PipeEnd::open(&pipe, Side::Read), PipeEnd::open(&pipe, Side::Write)))
+    }
+
+    /// A pipe that nobody has open.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` where memory is used up.
+    pub fn new(space: &Rc<Space>) -> Result<Rc<Self>, Errno> {
+        let share = Share::of(space, PIPE_OVERHEAD)?;
+        Ok(Rc::new(Self {
             buffer: RefCell::default(),
+            capacity: Cell::new(PIPE_BYTES),
             readers: Cell::new(0),
             writers: Cell::new(0),
+            opened: Default::default(),
             changes: Cell::new(0),
             share,
-        });
-        Ok((PipeEnd::open(&pipe, Side::Read), PipeEnd::open(&pipe, Side::Write)))
+        }))
     }
 
     fn changed(&self) {
@@ -74,15 +127,34 @@ impl Pipe {
         outside::files_changed();
     }
 
+    /// Of each side that is meant: how many have it open, and how often it was opened.
+    fn sides(&self, side: Side) -> impl Iterator<Item = (&Cell<u32>, &Cell<u64>)> {
+        let both = [(side.reads(), &self.readers), (side.writes(), &self.writers)];
+        both.into_iter()
+            .zip(&self.opened)
+            .filter_map(|((is_meant, count), times)| is_meant.then_some((count, times)))
+    }
+
+    /// Drops what is left in a pipe with a name that nobody has open.
+    fn forget_if_unused(&self) {
+        if self.readers.get() + self.writers.get() == 0 {
+            let buffer = self.buffer.take();
+            self.share.shrink(buffer.capacity() as u64);
+        }
+    }
+
     fn room(&self) -> usize {
-        PIPE_BYTES - self.buffer.borrow().len().min(PIPE_BYTES)
+        self.capacity.get().saturating_sub(self.buffer.borrow().len())
     }
 }
 
 impl PipeEnd {
-    fn open(pipe: &Rc<Pipe>, side: Side) -> Self {
-        let count = if side == Side::Read { &pipe.readers } else { &pipe.writers };
-        count.set(count.get() + 1);
+    /// Opens an end of a pipe.
+    pub fn open(pipe: &Rc<Pipe>, side: Side) -> Self {
+        for (count, times) in pipe.sides(side) {
+            count.set(count.get() + 1);
+            times.set(times.get() + 1);
+        }
         pipe.changed();
         Self { pipe: pipe.clone(), side, open: Cell::new(true) }
     }
@@ -90,6 +162,45 @@ impl PipeEnd {
     /// Opens an end of the same pipe once more, as /proc/self/fd/N does.
     pub fn reopen(&self, side: Side) -> Self {
         Self::open(&self.pipe, side)
+    }
+
+    /// Tells whether somebody has opened the other end, or was there when this one was opened (fifo(7)): to be asked with
+    /// what it answered first.
+    pub fn partner(&self, seen: Option<u64>) -> Partner {
+        let (there, times) = match self.side {
+            Side::Read => (self.pipe.writers.get(), self.pipe.opened[1].get()),
+            Side::Write => (self.pipe.readers.get(), self.pipe.opened[0].get()),
+            Side::Both => return Partner::Came,
+        };
+        // One that came and went counts too.
+        if there > 0 || seen.is_some_and(|seen| seen != times) {
+            Partner::Came
+        } else {
+            Partner::Missing(times)
+        }
+    }
+
+    /// Room for bytes in all (F_GETPIPE_SZ).
+    pub fn capacity(&self) -> usize {
+        self.pipe.capacity.get()
+    }
+
+    /// Changes the room, to a power of two of at least a page, and answers what it is now.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` above [`MAX_PIPE_BYTES`], `EBUSY` where more bytes are waiting.
+    pub fn set_capacity(&self, bytes: usize) -> Result<usize, Errno> {
+        if bytes > MAX_PIPE_BYTES {
+            return Err(Errno::EPERM);
+        }
+        let capacity = bytes.next_power_of_two().max(ATOMIC_BYTES);
+        if capacity < self.waiting() {
+            return Err(Errno::EBUSY);
+        }
+        self.pipe.capacity.set(capacity);
+        self.pipe.changed();
+        Ok(capacity)
     }
 
     /// Which end this is.
@@ -105,8 +216,10 @@ impl PipeEnd {
     /// Closes the end before it is dropped.
     pub fn close(&self) {
         if self.open.replace(false) {
-            let count = if self.side == Side::Read { &self.pipe.readers } else { &self.pipe.writers };
-            count.set(count.get().saturating_sub(1));
+            for (count, _) in self.pipe.sides(self.side) {
+                count.set(count.get().saturating_sub(1));
+            }
+            self.pipe.forget_if_unused();
             self.pipe.changed();
         }
     }
@@ -164,7 +277,7 @@ impl PipeEnd {
         let want = len.min(room);
         let needed = buffer.len() + want;
         if needed > buffer.capacity() {
-            let capacity = needed.next_power_of_two().clamp(ATOMIC_BYTES, PIPE_BYTES);
+            let capacity = needed.next_power_of_two().max(ATOMIC_BYTES);
             let more = (capacity - buffer.capacity()) as u64;
             self.pipe.share.grow(more)?;
             let extra = capacity - buffer.len();
@@ -193,16 +306,19 @@ impl PipeEnd {
 
     /// Readiness in poll(2)'s bits.
     pub fn ready(&self) -> u32 {
-        match self.side {
-            Side::Read => {
-                let input = if self.waiting() > 0 { linux::POLLIN | linux::POLLRDNORM } else { 0 };
-                let hung_up = if self.pipe.writers.get() == 0 { linux::POLLHUP } else { 0 };
-                input | hung_up
-            }
-            Side::Write if self.pipe.readers.get() == 0 => linux::POLLERR | linux::POLLOUT,
-            Side::Write if self.pipe.room() >= ATOMIC_BYTES => linux::POLLOUT | linux::POLLWRNORM,
-            Side::Write => 0,
+        let mut bits = 0;
+        if self.side.reads() {
+            bits |= if self.waiting() > 0 { linux::POLLIN | linux::POLLRDNORM } else { 0 };
+            bits |= if self.pipe.writers.get() == 0 { linux::POLLHUP } else { 0 };
         }
+        if self.side.writes() {
+            bits |= match self.pipe.readers.get() {
+                0 => linux::POLLERR | linux::POLLOUT,
+                _ if self.pipe.room() >= ATOMIC_BYTES => linux::POLLOUT | linux::POLLWRNORM,
+                _ => 0,
+            };
+        }
+        bits
     }
 }
 

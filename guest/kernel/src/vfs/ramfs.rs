@@ -14,6 +14,7 @@ use core::cell::{Cell, RefCell};
 
 use super::node::{Kind, Meta, Time};
 use super::outside;
+use super::pipe::Pipe;
 use super::space::{Share, Space};
 use crate::errno::Errno;
 
@@ -52,6 +53,7 @@ enum Data {
     File(RefCell<Contents>),
     Dir(RefCell<Entries>),
     Link(Box<[u8]>),
+    Fifo(Rc<Pipe>),
 }
 
 /// A file's bytes: pieces of 64 KiB, of which a shorter or missing one reads as zeroes.
@@ -145,12 +147,31 @@ impl RamNode {
         Ok(node)
     }
 
+    /// Makes a pipe that has no name yet.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC`.
+    pub fn new_fifo(space: &Rc<Space>, number: u64, permissions: u32) -> Result<Rc<Self>, Errno> {
+        let mode = Kind::Fifo.bits() | permissions & 0o7777;
+        Self::create(space, number, mode, Data::Fifo(Pipe::new(space)?))
+    }
+
+    /// The pipe, if it is one.
+    pub fn fifo(&self) -> Option<&Rc<Pipe>> {
+        match &self.data {
+            Data::Fifo(pipe) => Some(pipe),
+            _ => None,
+        }
+    }
+
     /// What the node is.
     pub fn kind(&self) -> Kind {
         match self.data {
             Data::File(_) => Kind::File,
             Data::Dir(_) => Kind::Dir,
             Data::Link(_) => Kind::Link,
+            Data::Fifo(_) => Kind::Fifo,
         }
     }
 
@@ -180,6 +201,7 @@ impl RamNode {
             Data::File(contents) => (contents.borrow().size, self.share.bytes().saturating_sub(NODE_BYTES)),
             Data::Dir(entries) => (20 * (2 + entries.borrow().by_name.len() as u64), 0),
             Data::Link(target) => (target.len() as u64, 0),
+            Data::Fifo(_) => (0, 0),
         };
         let links = match &self.data {
             Data::Dir(entries) if self.links.get() > 0 => 2 + entries.borrow().dirs,
@@ -223,7 +245,7 @@ impl RamNode {
         match &self.data {
             Data::File(contents) => Ok(contents),
             Data::Dir(_) => Err(Errno::EISDIR),
-            Data::Link(_) => Err(Errno::EINVAL),
+            Data::Link(_) | Data::Fifo(_) => Err(Errno::EINVAL),
         }
     }
 

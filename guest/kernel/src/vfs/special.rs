@@ -4,10 +4,12 @@
 //!
 //! Before: path. After: proc (texts), outside (the channel behind devices).
 
+use alloc::format;
 use alloc::vec::Vec;
 
 use super::Vfs;
 use super::node::Kind;
+use super::pipe::MAX_PIPE_BYTES;
 use super::proc;
 
 /// What a row is.
@@ -100,7 +102,7 @@ pub const ROWS: &[(&str, Special)] = &[
     ("/proc/sys/kernel/random", Dir),
     ("/proc/sys/kernel/random/uuid", Text(proc::random_uuid)),
     ("/proc/sys/fs", Dir),
-    ("/proc/sys/fs/pipe-max-size", Text(|_| b"65536\n".to_vec())),
+    ("/proc/sys/fs/pipe-max-size", Text(|_| format!("{MAX_PIPE_BYTES}\n").into_bytes())),
     ("/proc/1", Dir),
     ("/proc/1/cmdline", Text(proc::cmdline)),
     ("/proc/1/comm", Text(proc::comm)),

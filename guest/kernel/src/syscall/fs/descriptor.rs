@@ -12,8 +12,8 @@ use crate::errno::{Args, Errno, SysResult};
 use crate::user::{UserPtr, UserSlice};
 use crate::vfs::event::EventCounter;
 use crate::vfs::ops::Listed;
-use crate::vfs::pipe::{PIPE_BYTES, Pipe};
-use crate::vfs::{self, Object, OpenFile};
+use crate::vfs::pipe::Pipe;
+use crate::vfs::{self, Kind, Object, OpenFile};
 
 /// Most bytes of one directory listing.
 const LISTING_BYTES: usize = 64 * 1024;
@@ -133,16 +133,27 @@ pub fn sys_fcntl(args: &Args) -> SysResult {
         }
         linux::F_GETOWN | linux::F_SETOWN | linux::F_GETSIG | linux::F_SETSIG => Ok(0),
         linux::F_GETPIPE_SZ | linux::F_SETPIPE_SZ => match &file.object {
-            Object::Pipe(_) if command == linux::F_SETPIPE_SZ && argument > PIPE_BYTES as u64 => {
-                Err(Errno::EPERM)
+            Object::Pipe(end) if command == linux::F_SETPIPE_SZ => {
+                end.set_capacity(argument as u32 as usize).map(|bytes| bytes as u64)
             }
-            Object::Pipe(_) => Ok(PIPE_BYTES as u64),
+            Object::Pipe(end) => Ok(end.capacity() as u64),
             _ => Err(Errno::EBADF),
         },
+        linux::F_NOTIFY => stop_notifying(&file, argument as u32),
         linux::F_GET_SEALS if file.label == "memfd" => Ok(SEALED),
         linux::F_ADD_SEALS if file.label == "memfd" => Err(Errno::EPERM),
         _ => Err(Errno::EINVAL),
     }
+}
+
+/// F_NOTIFY of fcntl(2), which without events stops notifications that nobody asked for; with events it is not there.
+fn stop_notifying(file: &OpenFile, events: u32) -> SysResult {
+    if !matches!(&file.object, Object::Dir | Object::HostDir(_))
+        && file.ram().is_none_or(|node| node.kind() != Kind::Dir)
+    {
+        return Err(Errno::ENOTDIR);
+    }
+    if events & !linux::DN_MULTISHOT == 0 { Ok(0) } else { Err(Errno::EINVAL) }
 }
 
 /// ioctl(2). There is no terminal, so whatever asks for one hears ENOTTY.

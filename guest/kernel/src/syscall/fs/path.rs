@@ -18,11 +18,12 @@ use crate::vfs::{self, Inode, Kind, Node, OpenFile, Place, Time, Vfs};
 
 fn open_at(dirfd: i32, path: u64, flags: u32, mode: u32) -> SysResult {
     let path = user::read_path(path)?;
-    vfs::with(|vfs| {
+    let file = vfs::with(|vfs| {
         let start = start_for(vfs, dirfd, &path)?;
-        let file = vfs.open(start, &path, flags, mode & 0o7777)?;
-        vfs.fds.add(file, flags & linux::O_CLOEXEC != 0, 0)
-    })
+        vfs.open(start, &path, flags, mode & 0o7777)
+    })?;
+    file.wait_for_partner()?;
+    vfs::with(|vfs| vfs.fds.add(file, flags & linux::O_CLOEXEC != 0, 0))
 }
 
 /// open(2).
@@ -80,6 +81,27 @@ pub fn sys_mkdir(args: &Args) -> SysResult {
 /// mkdirat(2).
 pub fn sys_mkdirat(args: &Args) -> SysResult {
     make_dir_at(args.int(0), args.0[1], args.uint(2))
+}
+
+fn make_node_at(dirfd: i32, path: u64, mode: u32) -> SysResult {
+    let path = user::read_path(path)?;
+    let kind = match mode & linux::S_IFMT {
+        0 | linux::S_IFREG => Kind::File,
+        linux::S_IFIFO => Kind::Fifo,
+        linux::S_IFCHR | linux::S_IFBLK | linux::S_IFSOCK | linux::S_IFDIR => return Err(Errno::EPERM),
+        _ => return Err(Errno::EINVAL),
+    };
+    vfs::with(|vfs| vfs.make_node(start_for(vfs, dirfd, &path)?, &path, kind, mode & 0o7777).map(|()| 0))
+}
+
+/// mknod(2), of pipes and regular files.
+pub fn sys_mknod(args: &Args) -> SysResult {
+    make_node_at(linux::AT_FDCWD, args.0[0], args.uint(1))
+}
+
+/// mknodat(2).
+pub fn sys_mknodat(args: &Args) -> SysResult {
+    make_node_at(args.int(0), args.0[1], args.uint(2))
 }
 
 fn remove_at(dirfd: i32, path: u64, flags: u32) -> SysResult {
