@@ -42,7 +42,7 @@ const fn resource(name: &'static str, unit: &'static str, start: u64, is_settabl
 }
 
 /// By their numbers (RLIMIT_*).
-pub static RESOURCES: [Resource; 16] = [
+static RESOURCES: [Resource; 16] = [
     resource("cpu time", "seconds", UNLIMITED, true),
     resource("file size", "bytes", UNLIMITED, true),
     resource("data size", "bytes", UNLIMITED, false),
@@ -81,6 +81,11 @@ fn at(index: usize) -> Limit {
 /// `EINVAL` for no resource.
 pub fn get(resource: u32) -> Result<Limit, Errno> {
     index(resource).map(at)
+}
+
+/// Every resource and its limit, by number.
+pub fn all() -> impl Iterator<Item = (&'static Resource, Limit)> {
+    RESOURCES.iter().enumerate().map(|(index, resource)| (resource, at(index)))
 }
 
 /// What holds of a limit; none for what is no resource.

@@ -27,6 +27,8 @@ pub use wake::{TimerKind, exchange_timer, requeue_futex, signal, taker, timer, w
 
 /// Most threads at once. Each has a kernel stack.
 pub const MAX_THREADS: usize = 256;
+/// Bytes of a thread's name with its NUL (TASK_COMM_LEN).
+pub const NAME_BYTES: usize = 16;
 /// Words of a kernel stack: 32 KiB. The vector state of a system call takes 3 of them.
 const STACK_WORDS: usize = 4096;
 /// What stands in the lowest word of a kernel stack as long as nothing grew over it.
@@ -98,6 +100,8 @@ pub struct Thread {
     signals: SignalState,
     /// Processor time that it used, in nanoseconds (usage.rs).
     used_ns: u64,
+    /// Name that the program gave it (PR_SET_NAME), ended by NUL; empty is the program's.
+    pub name: [u8; NAME_BYTES],
 }
 
 /// A timer of the process that raises a signal, in nanoseconds of its kind's clock.
@@ -165,6 +169,7 @@ impl Thread {
             gs_base: 0,
             signals: SignalState::default(),
             used_ns: 0,
+            name: [0; NAME_BYTES],
         }
     }
 
@@ -290,6 +295,16 @@ pub fn exists(tid: u64) -> bool {
     THREADS.with(|t| t.list.iter().any(|thread| thread.tid == tid))
 }
 
+/// Name of a thread, as far as the program gave it one; `None` if none that lives has this number.
+pub fn name(tid: u64) -> Option<[u8; NAME_BYTES]> {
+    THREADS.with(|t| t.list.iter().find(|thread| thread.tid == tid).map(|thread| thread.name))
+}
+
+/// Number of the thread that runs.
+pub fn current_tid() -> u64 {
+    with_current(|thread| thread.tid)
+}
+
 /// Numbers of all threads, the first one first.
 pub fn tids() -> Vec<u64> {
     THREADS.with(|t| t.list.iter().map(|thread| thread.tid).collect())
@@ -320,6 +335,7 @@ pub fn start(regs: &crate::traps::Regs, fpu: &[u8], fs_base: u64, clear_at_exit:
         (thread.fs_base, thread.clear_at_exit) = (fs_base, clear_at_exit);
         // A signal that waits for one thread is not for another; what is blocked is inherited, the alternate stack is not.
         thread.signals.blocked = task::blocked();
+        thread.name = t.current().name;
         t.list.push(thread);
         t.start_slice(now);
         Ok(tid)

@@ -9,8 +9,8 @@ use linux_raw_sys::general as linux;
 use crate::errno::{Args, Errno, SysResult};
 use crate::rlimit::{self, Limit};
 use crate::task::PID;
-use crate::thread::{self, Timer, TimerKind, usage};
-use crate::{arch, channel, mm, time, user};
+use crate::thread::{self, NAME_BYTES, Timer, TimerKind, usage};
+use crate::{arch, channel, mm, time, user, vfs};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// What times(2) counts in: a hundredth of a second (AT_CLKTCK).
@@ -120,7 +120,7 @@ pub fn sys_getrusage(args: &Args) -> SysResult {
         RUSAGE_CHILDREN => return user::write_bytes(args.0[1], &[0; 144]).map(|()| 0),
         who if who == linux::RUSAGE_SELF as i32 => usage::of_process(),
         who if who == linux::RUSAGE_THREAD as i32 => {
-            usage::of_thread(thread::with_current(|thread| thread.tid)).ok_or(Errno::EINVAL)?
+            usage::of_thread(thread::current_tid()).ok_or(Errno::EINVAL)?
         }
         _ => return Err(Errno::EINVAL),
     };
@@ -201,14 +201,27 @@ pub fn sys_getrandom(args: &Args) -> SysResult {
     Ok(len)
 }
 
-/// prctl(2): the name of the thread is accepted; nothing else.
+/// prctl(2): the name of the thread; what happens at the end of a parent, which there is not, is accepted.
 pub fn sys_prctl(args: &Args) -> SysResult {
-    const PR_SET_PDEATHSIG: u64 = 1;
-    const PR_SET_NAME: u64 = 15;
-    const PR_GET_NAME: u64 = 16;
-    match args.0[0] {
-        PR_SET_NAME | PR_SET_PDEATHSIG => Ok(0),
-        PR_GET_NAME => user::write_bytes(args.0[1], b"python\0\0\0\0\0\0\0\0\0\0").map(|()| 0),
+    const PR_SET_PDEATHSIG: u32 = 1;
+    const PR_SET_NAME: u32 = 15;
+    const PR_GET_NAME: u32 = 16;
+    let at = args.0[1];
+    match args.uint(0) {
+        PR_SET_PDEATHSIG => Ok(0),
+        PR_SET_NAME => {
+            let name = user::read_text(at, NAME_BYTES - 1).ok_or(Errno::EFAULT)?;
+            thread::with_current(|thread| {
+                thread.name = [0; NAME_BYTES];
+                thread.name[..name.len()].copy_from_slice(&name);
+            });
+            Ok(0)
+        }
+        PR_GET_NAME => {
+            let mut name = vfs::with(|vfs| Ok(vfs.thread_name(thread::current_tid())))?;
+            name.resize(NAME_BYTES, 0);
+            user::write_bytes(at, &name).map(|()| 0)
+        }
         _ => Err(Errno::EINVAL),
     }
 }

@@ -90,7 +90,7 @@ fn start(request: &Request) -> SysResult {
 
 /// gettid(2).
 pub fn sys_gettid(_: &Args) -> SysResult {
-    Ok(thread::with_current(|thread| thread.tid))
+    Ok(thread::current_tid())
 }
 
 /// set_tid_address(2).

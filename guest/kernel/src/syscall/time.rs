@@ -33,7 +33,7 @@ fn clock_ns(clock: u64) -> Result<u64, Errno> {
 }
 
 fn own_usage() -> Result<u64, Errno> {
-    usage::of_thread(thread::with_current(|thread| thread.tid)).ok_or(Errno::EINVAL)
+    usage::of_thread(thread::current_tid()).ok_or(Errno::EINVAL)
 }
 
 /// Reads the clock of a process or thread that clock_getcpuclockid(3) or pthread_getcpuclockid(3) made a number of.

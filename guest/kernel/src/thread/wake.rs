@@ -138,7 +138,11 @@ impl Timers {
             let clock = if index == TimerKind::Real as usize { now } else { used };
             if timer.at <= clock {
                 due[index] = true;
-                timer.at = if timer.interval == 0 { NO_TIME } else { clock + timer.interval };
+                timer.at = match (clock - timer.at).checked_div(timer.interval) {
+                    // Those that were missed meanwhile are one signal, and the next one comes at its time.
+                    Some(missed) => timer.at.saturating_add((missed + 1).saturating_mul(timer.interval)),
+                    None => NO_TIME,
+                };
             }
         }
         SIGNALS.into_iter().zip(due).filter_map(|(signal, is_due)| is_due.then_some(signal))

@@ -27,6 +27,8 @@ pub enum Node {
     Special(usize),
     /// /proc/self/fd/N: a link to whatever the descriptor is.
     Descriptor(i32),
+    /// /proc/self/task/N, or by its place in `proc::THREAD_FILES` a file in there.
+    Thread(u64, Option<usize>),
     /// The end of such a link where there is no path: a pipe, a socket, a deleted file.
     Open(Rc<OpenFile>),
 }

@@ -16,9 +16,10 @@ use super::hostfs::{self, HostNode};
 use super::node::{Kind, Node, Place};
 use super::path::{Follow, Last, Walk, is_plain};
 use super::pipe::{PipeEnd, Side};
+use super::proc;
 use super::ramfs::RamNode;
 use super::special::{self, ROWS, Special};
-use super::{Object, OpenFile, Vfs, kind_of};
+use super::{Object, OpenFile, Vfs, kind_of, outside};
 use crate::errno::Errno;
 
 /// Flags of open(2) that mean something here; others are ignored, as on Linux.
@@ -173,8 +174,14 @@ impl Vfs {
                 Some((_, Special::Device(device, ..))) => Object::Device(*device),
                 Some((_, Special::Text(_))) if writes => return Err(Errno::EACCES),
                 Some((_, Special::Text(make))) => Object::Text(make(self)),
-                Some((_, Special::Dir | Special::Descriptors)) => Object::Dir,
+                Some((_, Special::Dir | Special::Descriptors | Special::Threads)) => Object::Dir,
                 Some((_, Special::Link(_) | Special::LinkTo(_))) => return Err(Errno::ELOOP),
+                None => return Err(Errno::ENOENT),
+            },
+            Node::Thread(_, None) => Object::Dir,
+            Node::Thread(..) if writes => return Err(Errno::EACCES),
+            Node::Thread(tid, Some(file)) => match proc::THREAD_FILES.get(*file) {
+                Some((_, make)) => Object::Text(make(self, *tid)),
                 None => return Err(Errno::ENOENT),
             },
             Node::Descriptor(_) => return Err(Errno::ELOOP),
@@ -361,7 +368,7 @@ impl Vfs {
             Node::Special(row) => special::parent(*row).is_none(),
             Node::Host(node) => node.path.is_empty(),
             Node::Point(_) => true,
-            Node::Descriptor(_) | Node::Open(_) => false,
+            Node::Descriptor(_) | Node::Open(_) | Node::Thread(..) => false,
         }
     }
 
@@ -532,6 +539,20 @@ impl Vfs {
                 let name = |fd: i32| alloc::format!("{fd}").into_bytes();
                 entries.extend(self.fds.numbers(0).map(|fd| (name(fd), 0x10000 + fd as u64, Kind::Link)));
             }
+            Node::Special(row) if matches!(ROWS.get(*row), Some((_, Special::Threads))) => {
+                let entry = |tid: u64| {
+                    let number = self.meta(&Node::Thread(tid, None)).number;
+                    (alloc::format!("{tid}").into_bytes(), number, Kind::Dir)
+                };
+                entries.extend(outside::tids().into_iter().map(entry));
+            }
+            Node::Thread(tid, None) => {
+                let number = |file| self.meta(&Node::Thread(*tid, Some(file))).number;
+                let files = proc::THREAD_FILES.iter().enumerate();
+                entries.extend(
+                    files.map(|(file, (name, _))| (name.as_bytes().to_vec(), number(file), Kind::File)),
+                );
+            }
             Node::Special(row) => {
                 entries
                     .extend((0..ROWS.len()).filter(|child| special::is_child(*child, *row)).map(row_entry));
@@ -540,7 +561,12 @@ impl Vfs {
                     mounts.filter_map(|(path, root)| Some((root_of(path, special::path(*row))?, root)));
                 entries.extend(here.map(|(name, root)| (name, root.number(), Kind::Dir)));
             }
-            Node::Ram(_) | Node::Host(_) | Node::Point(_) | Node::Descriptor(_) | Node::Open(_) => {}
+            Node::Ram(_)
+            | Node::Host(_)
+            | Node::Point(_)
+            | Node::Descriptor(_)
+            | Node::Open(_)
+            | Node::Thread(..) => {}
         }
         entries
     }

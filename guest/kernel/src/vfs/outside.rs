@@ -11,9 +11,12 @@ pub use crate::rlimit::soft as soft_limit;
 #[cfg(not(test))]
 pub use crate::task::file_grew_too_large;
 #[cfg(not(test))]
-pub use crate::thread::usage::of_process as used_ns;
+pub use crate::thread::usage::{of_process as used_ns, of_thread as used_by_thread_ns};
 #[cfg(not(test))]
-pub use crate::thread::{count as thread_count, files_changed, wait_for_files, wait_until_idle};
+pub use crate::thread::{
+    count as thread_count, current_tid, files_changed, name as thread_name, tids, wait_for_files,
+    wait_until_idle,
+};
 #[cfg(not(test))]
 pub use crate::time::{monotonic_ns, realtime_ns};
 
@@ -101,7 +104,28 @@ pub mod stand_in {
     pub fn files_changed() {}
 
     pub fn thread_count() -> usize {
-        1
+        2
+    }
+
+    /// The first thread and another one, which runs.
+    pub fn tids() -> Vec<u64> {
+        vec![1, 7]
+    }
+
+    pub fn current_tid() -> u64 {
+        7
+    }
+
+    pub fn thread_name(tid: u64) -> Option<[u8; 16]> {
+        match tid {
+            1 => Some([0; 16]),
+            7 => Some(*b"worker\0\0\0\0\0\0\0\0\0\0"),
+            _ => None,
+        }
+    }
+
+    pub fn used_by_thread_ns(_: u64) -> Option<u64> {
+        Some(monotonic_ns() / 4)
     }
 
     /// Half of the time.

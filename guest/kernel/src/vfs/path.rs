@@ -17,13 +17,18 @@ use linux_raw_sys::general as linux;
 use super::hostfs::HostNode;
 use super::mounts;
 use super::node::{Kind, Meta, Node, Place, Time};
+use super::proc;
 use super::ramfs::RamNode;
 use super::special::{self, ROWS, Special};
-use super::{Object, OpenFile, Vfs, kind_of};
+use super::{Object, OpenFile, Vfs, kind_of, outside};
 use crate::errno::Errno;
 
 /// Most links in one resolution (path_resolution(7)).
 const MAX_LINKS: u32 = 40;
+/// Where the threads are.
+const TASKS: &str = "/proc/1/task";
+/// Device number of /proc (stat).
+const PROC: u64 = 6;
 /// Longest name of an entry.
 pub const NAME_MAX: usize = 255;
 
@@ -264,6 +269,9 @@ impl Vfs {
                         number.filter(|fd| format!("{fd}").as_bytes() == name && self.fds.get(*fd).is_ok());
                     return Ok(open.map(|fd| (Node::Descriptor(fd), Kind::Link)));
                 }
+                if let Some((_, Special::Threads)) = ROWS.get(*row) {
+                    return Ok(thread_named(name).map(|tid| (Node::Thread(tid, None), Kind::Dir)));
+                }
                 let path = special::path(*row);
                 let mounted = self.mounts().into_iter().find(|(at, _)| special::is_entry(at, path, name));
                 if let Some((_, root)) = mounted {
@@ -273,7 +281,11 @@ impl Vfs {
             }
             // Names in a mount are looked up together.
             Node::Point(_) | Node::Host(_) => Ok(None),
-            Node::Descriptor(_) | Node::Open(_) => Err(Errno::ENOTDIR),
+            Node::Thread(tid, None) => {
+                let file = proc::THREAD_FILES.iter().position(|(file, _)| file.as_bytes() == name);
+                Ok(file.map(|file| (Node::Thread(*tid, Some(file)), Kind::File)))
+            }
+            Node::Descriptor(_) | Node::Open(_) | Node::Thread(_, Some(_)) => Err(Errno::ENOTDIR),
         }
     }
 
@@ -310,6 +322,10 @@ impl Vfs {
             }
             Node::Host(node) => Place::of(Node::Host(HostNode::dir(node.mount, mounts::split(&node.path).0))),
             Node::Point(point) => self.above_point(Some(*point)),
+            Node::Thread(tid, Some(_)) => Place::of(Node::Thread(*tid, None)),
+            Node::Thread(_, None) => {
+                special::find(TASKS).map_or_else(|| self.root(), |row| Place::of(Node::Special(row)))
+            }
             Node::Descriptor(_) | Node::Open(_) => self.root(),
         }
     }
@@ -325,6 +341,8 @@ impl Vfs {
             Node::Host(node) => node.kind(),
             Node::Point(_) => Kind::Dir,
             Node::Descriptor(_) => Kind::Link,
+            Node::Thread(_, None) => Kind::Dir,
+            Node::Thread(_, Some(_)) => Kind::File,
             Node::Open(file) => file.anonymous_meta().kind(),
         }
     }
@@ -360,7 +378,7 @@ impl Vfs {
                 Ok(file.place.as_ref().map_or_else(|| describe(file), |place| self.path_of(place)))
             }
             Node::Host(node) if node.kind() == Kind::Link => node.link_target(),
-            Node::Host(_) | Node::Point(_) | Node::Open(_) => Err(Errno::EINVAL),
+            Node::Host(_) | Node::Point(_) | Node::Open(_) | Node::Thread(..) => Err(Errno::EINVAL),
         }
     }
 
@@ -383,6 +401,11 @@ impl Vfs {
                 mounts.points.get(*point).map_or_else(Vec::new, |point| point.path.clone())
             }
             Node::Descriptor(fd) => format!("/proc/1/fd/{fd}").into_bytes(),
+            Node::Thread(tid, None) => format!("{TASKS}/{tid}").into_bytes(),
+            Node::Thread(tid, Some(file)) => {
+                format!("{TASKS}/{tid}/{}", proc::THREAD_FILES.get(*file).map_or("", |(name, _)| name))
+                    .into_bytes()
+            }
             Node::Open(file) => describe(file),
         }
     }
@@ -420,8 +443,9 @@ impl Vfs {
             Node::Point(point) => mounts::point_meta(*point),
             Node::Descriptor(fd) => {
                 let (mode, number) = (Kind::Link.bits() | 0o700, 0x10000 + *fd as u64);
-                Meta { device: 6, number, mode, links: 1, size: 64, ..Meta::default() }
+                Meta { device: PROC, number, mode, links: 1, size: 64, ..Meta::default() }
             }
+            Node::Thread(tid, file) => thread_meta(*tid, *file),
             Node::Open(file) => file.anonymous_meta(),
         }
     }
@@ -466,12 +490,28 @@ fn describe(file: &OpenFile) -> Vec<u8> {
     String::into_bytes(text)
 }
 
+/// The thread whose directory has a name.
+fn thread_named(name: &[u8]) -> Option<u64> {
+    outside::tids().into_iter().find(|tid| format!("{tid}").as_bytes() == name)
+}
+
+fn thread_meta(tid: u64, file: Option<usize>) -> Meta {
+    let (kind, permissions) = if file.is_some() { (Kind::File, 0o444) } else { (Kind::Dir, 0o555) };
+    let number =
+        0x20000 + tid * (proc::THREAD_FILES.len() as u64 + 1) + file.map_or(0, |file| file as u64 + 1);
+    let links = if file.is_some() { 1 } else { 2 };
+    let now = Time::now();
+    let (mode, times) = (kind.bits() | permissions, [now; 4]);
+    let [accessed, modified, changed, born] = times;
+    Meta { device: PROC, number, mode, links, accessed, modified, changed, born, ..Meta::default() }
+}
+
 fn special_meta(row: usize) -> Meta {
     let path = special::path(row);
     let device = if path.starts_with("/dev") {
         5
     } else if path.starts_with("/proc") {
-        6
+        PROC
     } else {
         7
     };

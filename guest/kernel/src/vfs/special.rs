@@ -11,6 +11,7 @@ use super::Vfs;
 use super::node::Kind;
 use super::pipe::MAX_PIPE_BYTES;
 use super::proc;
+use crate::thread::MAX_THREADS;
 
 /// What a row is.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,8 @@ pub enum Special {
     LinkTo(fn(&Vfs) -> Vec<u8>),
     /// The directory of open descriptors.
     Descriptors,
+    /// The directory of threads.
+    Threads,
 }
 
 /// A device.
@@ -62,7 +65,7 @@ impl Device {
     }
 }
 
-use Special::{Descriptors, Dir, Link, LinkTo, Text};
+use Special::{Descriptors, Dir, Link, LinkTo, Text, Threads};
 
 /// Every path, parents before children. /proc/1 is the program: it is process 1 of its VM.
 pub const ROWS: &[(&str, Special)] = &[
@@ -81,7 +84,7 @@ pub const ROWS: &[(&str, Special)] = &[
     ("/dev/stderr", Link("/proc/self/fd/2")),
     ("/proc", Dir),
     ("/proc/self", Link("1")),
-    ("/proc/thread-self", Link("1/task/1")),
+    ("/proc/thread-self", LinkTo(proc::thread_self)),
     ("/proc/mounts", Link("self/mounts")),
     ("/proc/cpuinfo", Text(proc::cpuinfo)),
     ("/proc/filesystems", Text(proc::filesystems)),
@@ -116,15 +119,13 @@ pub const ROWS: &[(&str, Special)] = &[
     ("/proc/1/mounts", Text(proc::mounts)),
     ("/proc/1/mountinfo", Text(proc::mountinfo)),
     ("/proc/1/oom_score", Text(|_| b"0\n".to_vec())),
+    ("/proc/1/oom_score_adj", Text(|_| b"0\n".to_vec())),
     ("/proc/1/root", Link("/")),
+    ("/proc/1/smaps_rollup", Text(proc::smaps_rollup)),
     ("/proc/1/stat", Text(proc::self_stat)),
     ("/proc/1/statm", Text(proc::self_statm)),
     ("/proc/1/status", Text(proc::self_status)),
-    ("/proc/1/task", Dir),
-    ("/proc/1/task/1", Dir),
-    ("/proc/1/task/1/comm", Text(proc::comm)),
-    ("/proc/1/task/1/stat", Text(proc::self_stat)),
-    ("/proc/1/task/1/status", Text(proc::self_status)),
+    ("/proc/1/task", Threads),
     ("/sys", Dir),
     ("/sys/devices", Dir),
     ("/sys/devices/system", Dir),
@@ -132,10 +133,32 @@ pub const ROWS: &[(&str, Special)] = &[
     ("/sys/devices/system/cpu/online", Text(|_| b"0\n".to_vec())),
     ("/sys/devices/system/cpu/possible", Text(|_| b"0\n".to_vec())),
     ("/sys/devices/system/cpu/present", Text(|_| b"0\n".to_vec())),
+    ("/sys/devices/system/cpu/kernel_max", Text(|_| b"0\n".to_vec())),
     ("/sys/devices/system/cpu/cpu0", Dir),
+    ("/sys/devices/system/cpu/cpu0/topology", Dir),
+    ("/sys/devices/system/cpu/cpu0/topology/core_cpus_list", Text(|_| b"0\n".to_vec())),
+    ("/sys/devices/system/cpu/cpu0/topology/core_id", Text(|_| b"0\n".to_vec())),
+    ("/sys/devices/system/cpu/cpu0/topology/core_siblings_list", Text(|_| b"0\n".to_vec())),
+    ("/sys/devices/system/cpu/cpu0/topology/physical_package_id", Text(|_| b"0\n".to_vec())),
+    ("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list", Text(|_| b"0\n".to_vec())),
     ("/sys/devices/system/node", Dir),
     ("/sys/devices/system/node/online", Text(|_| b"0\n".to_vec())),
     ("/sys/devices/system/node/node0", Dir),
+    ("/sys/devices/system/node/node0/cpulist", Text(|_| b"0\n".to_vec())),
+    ("/sys/fs", Dir),
+    ("/sys/fs/cgroup", Dir),
+    ("/sys/fs/cgroup/cgroup.controllers", Text(|_| b"cpu memory pids\n".to_vec())),
+    ("/sys/fs/cgroup/cgroup.procs", Text(|_| b"1\n".to_vec())),
+    ("/sys/fs/cgroup/cpu.max", Text(|_| b"100000 100000\n".to_vec())),
+    ("/sys/fs/cgroup/memory.current", Text(proc::memory_current)),
+    ("/sys/fs/cgroup/memory.max", Text(proc::memory_max)),
+    ("/sys/fs/cgroup/memory.swap.max", Text(|_| b"0\n".to_vec())),
+    ("/sys/fs/cgroup/pids.current", Text(proc::pids_current)),
+    ("/sys/fs/cgroup/pids.max", Text(|_| format!("{MAX_THREADS}\n").into_bytes())),
+    ("/sys/kernel", Dir),
+    ("/sys/kernel/mm", Dir),
+    ("/sys/kernel/mm/transparent_hugepage", Dir),
+    ("/sys/kernel/mm/transparent_hugepage/enabled", Text(|_| b"always madvise [never]\n".to_vec())),
 ];
 
 /// The row of a path.
@@ -183,7 +206,7 @@ pub fn is_child(row: usize, dir: usize) -> bool {
 /// Type of a row.
 pub fn kind(row: usize) -> Kind {
     match ROWS.get(row).map(|(_, special)| special) {
-        Some(Special::Dir | Special::Descriptors) => Kind::Dir,
+        Some(Special::Dir | Special::Descriptors | Special::Threads) => Kind::Dir,
         Some(Special::Device(..)) => Kind::Char,
         Some(Special::Link(_) | Special::LinkTo(_)) => Kind::Link,
         Some(Special::Text(_)) | None => Kind::File,

@@ -180,8 +180,8 @@ fn access_at(dirfd: i32, path: u64, wanted: u32, flags: u32) -> SysResult {
                 Node::Image(_) | Node::Point(_) => return Err(Errno::EROFS),
                 Node::Host(node) if !vfs.may_write(&node) => return Err(Errno::EROFS),
                 Node::Host(_) => {}
-                Node::Special(_) => return Err(Errno::EACCES),
-                Node::Ram(_) | Node::Descriptor(_) | Node::Open(_) => {}
+                Node::Special(_) | Node::Thread(_, Some(_)) => return Err(Errno::EACCES),
+                Node::Ram(_) | Node::Descriptor(_) | Node::Open(_) | Node::Thread(_, None) => {}
             }
         }
         check_access(&meta, wanted).map(|()| 0)
@@ -215,7 +215,9 @@ fn put_statfs(vfs: &Vfs, node: &Node, at: u64) -> SysResult {
         // How full the host is, is its business.
         Node::Host(node) if vfs.may_write(node) => (linux::FUSE_SUPER_MAGIC, HOST_BLOCKS, HOST_BLOCKS, 0),
         Node::Host(_) => (linux::FUSE_SUPER_MAGIC, HOST_BLOCKS, 0, read_only),
-        Node::Special(_) | Node::Descriptor(_) => (linux::PROC_SUPER_MAGIC, 0, 0, read_only),
+        Node::Special(_) | Node::Descriptor(_) | Node::Thread(..) => {
+            (linux::PROC_SUPER_MAGIC, 0, 0, read_only)
+        }
         Node::Open(_) => (linux::PIPEFS_MAGIC, 0, 0, 0),
     };
     let entry = linux::statfs {
