@@ -1,7 +1,7 @@
 # Looks for the name, the processes, the load and the disks of the host in what the system tells.
 EXPECTED = [
     "hypercell", "hypercell", 1, ["0.00", "0.00", "0.00"], "0::/\n",
-    ["/", "/dev", "/proc", "/sys", "/tmp", "/output", "/dev/shm"], "ENOENT", "ENOENT", "ENOENT",
+    ["/", "/dev", "/dev/pts", "/proc", "/sys", "/sys/fs/cgroup", "/tmp", "/output", "/dev/shm"], "ENOENT", "ENOENT", "ENOENT",
 ]
 import platform, resource, shutil, socket
 text = " ".join([platform.platform(), socket.gethostname(), open("/proc/mounts").read(), open("/proc/self/cgroup").read(), open("/proc/version").read()])

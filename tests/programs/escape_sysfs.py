@@ -1,5 +1,5 @@
-# Walks /sys and /boot for hardware and firmware of the host. There is nothing but what the C library asks for.
-EXPECTED = ["0 0 0 0", "ENOENT", "ENOENT", "ENOENT", "ENOENT"]
+# Walks /sys and /boot for hardware, firmware and groups of processes of the host. There is one processor, and the memory of the VM.
+EXPECTED = [{"0", "1", "100000 100000", "256", "always madvise [never]", "cpu memory pids"}, "ENOENT", "ENOENT", "ENOENT"]
 files = [os.path.join(place, name) for place, _, names in os.walk("/sys") for name in names]
-text = " ".join(sorted(open(path).read().strip() for path in files))
-[text, attempt(os.listdir, "/boot"), attempt(os.listdir, "/sys/class"), attempt(os.listdir, "/sys/firmware"), attempt(os.listdir, "/sys/fs/cgroup")]
+texts = {open(path).read().strip() for path in files if "/memory." not in path}
+[texts, attempt(os.listdir, "/boot"), attempt(os.listdir, "/sys/class"), attempt(os.listdir, "/sys/firmware")]

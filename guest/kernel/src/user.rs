@@ -121,6 +121,7 @@ macro_rules! plain {
 
 plain! {
     u8 u16 u32 u64 i32 i64 [i32; 2] [u32; 2] [u64; 2] [u64; 3] [i64; 2] [u8; 16]
+    linux::termios linux::termios2 linux::winsize
     linux::stat linux::statx linux::statfs linux::timespec linux::timeval linux::iovec linux::pollfd linux::epoll_event
     linux::flock linux::open_how linux_raw_sys::net::msghdr
 }

@@ -9,6 +9,7 @@ pub mod io;
 pub mod path;
 pub mod socket;
 pub mod stat;
+mod terminal;
 #[cfg(test)]
 mod tests;
 

@@ -119,7 +119,7 @@ pub static TABLE: &[Row] = &[
     full(13, "rt_sigaction", 4, signal::sys_rt_sigaction),
     full(14, "rt_sigprocmask", 4, signal::sys_rt_sigprocmask),
     answers(15, "rt_sigreturn", 0, EFAULT, "done where system calls enter the kernel, before this table"),
-    partial(16, "ioctl", 3, descriptor::sys_ioctl, "FIOCLEX, FIONCLEX, FIONREAD, FIONBIO; there is no terminal"),
+    partial(16, "ioctl", 3, descriptor::sys_ioctl, "FIOCLEX, FIONCLEX, FIONREAD, FIONBIO, and of pseudo-terminals, none of which controls the program"),
     full(17, "pread64", 4, io::sys_pread64),
     full(18, "pwrite64", 4, io::sys_pwrite64),
     full(19, "readv", 3, io::sys_readv),

@@ -18,6 +18,7 @@ use super::outside;
 use super::pipe::{Partner, PipeEnd, Side, SocketEnd};
 use super::ramfs::RamNode;
 use super::special::Device;
+use super::terminal::TerminalEnd;
 use crate::errno::{Errno, SysResult};
 use crate::thread::Woken;
 use crate::user::UserBuffers;
@@ -126,6 +127,8 @@ pub enum Object {
     Pipe(PipeEnd),
     /// An end of a socket pair.
     Socket(SocketEnd),
+    /// An end of a pseudo-terminal.
+    Terminal(TerminalEnd),
     /// An event counter.
     Event(EventCounter),
     /// An epoll instance.
@@ -205,18 +208,33 @@ impl OpenFile {
     /// # Errors
     ///
     /// What `attempt` answers; `EAGAIN`, `EINTR`; `EDEADLK` where nothing can ever end the wait.
-    pub fn wait_until<T>(&self, mut attempt: impl FnMut() -> Result<Option<T>, Errno>) -> Result<T, Errno> {
+    pub fn wait_until<T>(&self, attempt: impl FnMut() -> Result<Option<T>, Errno>) -> Result<T, Errno> {
+        // A wait without an end ends only with something.
+        self.wait_at_most(None, attempt)?.ok_or(Errno::EDEADLK)
+    }
+
+    /// As `wait_until`, but for at most so many nanoseconds, after which there is nothing.
+    fn wait_at_most<T>(
+        &self,
+        ns: Option<u64>,
+        mut attempt: impl FnMut() -> Result<Option<T>, Errno>,
+    ) -> Result<Option<T>, Errno> {
+        let deadline = ns.map(|ns| outside::monotonic_ns().saturating_add(ns));
         loop {
             if let Some(done) = attempt()? {
-                return Ok(done);
+                return Ok(Some(done));
+            }
+            if ns == Some(0) {
+                return Ok(None);
             }
             if self.flags.get() & linux::O_NONBLOCK != 0 {
                 return Err(Errno::EAGAIN);
             }
-            match outside::wait_for_files(None) {
+            match outside::wait_for_files(deadline) {
                 Woken::Signal => return Err(Errno::EINTR),
                 Woken::Deadlock => return Err(Errno::EDEADLK),
-                Woken::Event | Woken::TimedOut => {}
+                Woken::TimedOut => return Ok(None),
+                Woken::Event => {}
             }
         }
     }
@@ -233,6 +251,10 @@ impl OpenFile {
             return if end.side() == Side::Write { Err(Errno::ENXIO) } else { Ok(()) };
         }
         self.wait_until(|| Ok((end.partner(Some(seen)) == Partner::Came).then_some(())))
+    }
+
+    fn read_terminal(&self, end: &TerminalEnd, to: &mut UserBuffers) -> Result<usize, Errno> {
+        Ok(self.wait_at_most(end.patience(), || end.read(to))?.unwrap_or(0))
     }
 
     /// Writes all there is, in as many pieces as the room of a pipe makes of it.
@@ -269,7 +291,8 @@ impl OpenFile {
             Object::Image(_) | Object::Ram(_) | Object::Dir | Object::Text(_) => true,
             Object::Host(_) | Object::HostDir(_) => true,
             Object::Device(device) => device.is_seekable(),
-            Object::Pipe(_) | Object::Socket(_) | Object::Event(_) | Object::Epoll(_) | Object::Path => false,
+            Object::Pipe(_) | Object::Socket(_) | Object::Terminal(_) | Object::Event(_) => false,
+            Object::Epoll(_) | Object::Path => false,
         }
     }
 
@@ -316,6 +339,7 @@ impl OpenFile {
             Object::Device(device) => device.read(to)?,
             Object::Pipe(end) if end.side().reads() => self.wait_until(|| end.read(to, false))?,
             Object::Socket(socket) => self.wait_until(|| socket.incoming.read(to, false))?,
+            Object::Terminal(end) => self.read_terminal(end, to)?,
             Object::Event(counter) => self.wait_until(|| counter.read(to))?,
             Object::Pipe(_) | Object::Path => return Err(Errno::EBADF),
             Object::Epoll(_) => return Err(Errno::EINVAL),
@@ -362,6 +386,7 @@ impl OpenFile {
             Object::Device(device) => device.write(from)?,
             Object::Pipe(end) if end.side().writes() => self.write_all(from, |from| end.write(from))?,
             Object::Socket(socket) => self.write_all(from, |from| socket.outgoing.write(from))?,
+            Object::Terminal(end) => self.write_all(from, |from| end.write(from))?,
             Object::Event(counter) => self.wait_until(|| counter.write(from))?,
             Object::Image(_) | Object::Text(_) => return Err(Errno::EBADF),
             Object::Dir | Object::HostDir(_) | Object::Pipe(_) | Object::Path => return Err(Errno::EBADF),
@@ -411,6 +436,7 @@ impl OpenFile {
         match &self.object {
             Object::Pipe(end) => end.ready(),
             Object::Socket(socket) => socket.ready(),
+            Object::Terminal(end) => end.ready(),
             Object::Event(counter) => counter.ready(),
             Object::Epoll(epoll) => epoll.ready(nesting),
             Object::Path => linux::POLLNVAL,
@@ -423,6 +449,7 @@ impl OpenFile {
         match &self.object {
             Object::Pipe(end) => end.changes(),
             Object::Socket(socket) => socket.changes(),
+            Object::Terminal(end) => end.changes(),
             Object::Event(counter) => counter.changes(),
             _ => 0,
         }
@@ -431,7 +458,8 @@ impl OpenFile {
     /// Whether epoll takes the file: regular files and directories are always ready, so Linux refuses them.
     pub fn can_be_watched(&self) -> bool {
         match &self.object {
-            Object::Pipe(_) | Object::Socket(_) | Object::Event(_) | Object::Epoll(_) => true,
+            Object::Pipe(_) | Object::Socket(_) | Object::Terminal(_) => true,
+            Object::Event(_) | Object::Epoll(_) => true,
             Object::Device(device) => device.can_be_watched(),
             Object::Image(_) | Object::Ram(_) | Object::Dir | Object::Text(_) | Object::Path => false,
             Object::Host(_) | Object::HostDir(_) => false,
@@ -455,6 +483,7 @@ impl OpenFile {
         match &self.object {
             Object::Pipe(end) => Some(end.waiting() as u64),
             Object::Socket(socket) => Some(socket.incoming.waiting() as u64),
+            Object::Terminal(end) => Some(end.waiting() as u64),
             Object::Image(_) | Object::Ram(_) | Object::Host(_) => {
                 Some(self.size().saturating_sub(self.offset.get()))
             }
@@ -496,7 +525,8 @@ impl Device {
                 let idle = outside::wait_until_idle(IDLE_WAIT_NS).unwrap_or(u64::MAX);
                 to.put(&idle.to_le_bytes())
             }
-            Self::Terminal => Err(Errno::ENXIO),
+            // Opening these gives something else, or nothing.
+            Self::Terminal | Self::Multiplexer => Err(Errno::ENXIO),
         }
     }
 
@@ -523,7 +553,7 @@ impl Device {
                 take_all(from, max).and_then(|frame| outside::device_write(&frame)).map(|n| n as usize)
             }
             Self::Idle => Err(Errno::EINVAL),
-            Self::Terminal => Err(Errno::ENXIO),
+            Self::Terminal | Self::Multiplexer => Err(Errno::ENXIO),
         }
     }
 }

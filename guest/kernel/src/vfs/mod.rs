@@ -6,7 +6,7 @@
 //! passes; never holds the tree borrowed while a device leaves the VM.
 //!
 //! Reading order: path (names to nodes), ops (open, create, remove), file (read, write, poll), then ramfs, hostfs, pipe,
-//! event, special and proc for what the nodes are.
+//! event, terminal, special and proc for what the nodes are.
 //!
 //! Before: syscall/fs, syscall/mem, loader. After: outside.
 
@@ -31,6 +31,7 @@ mod proc;
 pub mod ramfs;
 pub mod space;
 pub mod special;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
 
@@ -53,6 +54,7 @@ use path::Follow;
 use ramfs::{RamFs, RamNode};
 use space::Space;
 use special::Device;
+use terminal::Terminals;
 
 /// The program as /proc shows it.
 #[derive(Debug, Default)]
@@ -77,6 +79,8 @@ pub struct Vfs {
     last_number: Cell<u64>,
     /// What programs may still store.
     pub space: Rc<Space>,
+    /// Pseudo-terminals.
+    pub terminals: Terminals,
     /// Open files.
     pub fds: FdTable,
     /// Working directory.
@@ -108,6 +112,7 @@ impl Vfs {
             host_mounts: RefCell::default(),
             last_number: Cell::new(3),
             space,
+            terminals: Terminals::default(),
             fds: FdTable::default(),
             cwd,
             umask: 0o022,

@@ -29,6 +29,8 @@ pub enum Node {
     Descriptor(i32),
     /// /proc/self/task/N, or by its place in `proc::THREAD_FILES` a file in there.
     Thread(u64, Option<usize>),
+    /// /dev/pts/N: the slave of a pseudo-terminal.
+    Terminal(u32),
     /// The end of such a link where there is no path: a pipe, a socket, a deleted file.
     Open(Rc<OpenFile>),
 }

@@ -171,13 +171,19 @@ impl Vfs {
             Node::Point(_) => Object::Dir,
             Node::Special(row) => match ROWS.get(*row) {
                 Some((_, Special::Device(special::Device::Terminal, ..))) => return Err(Errno::ENXIO),
+                Some((_, Special::Device(special::Device::Multiplexer, ..))) => {
+                    Object::Terminal(self.terminals.make(&self.space)?)
+                }
                 Some((_, Special::Device(device, ..))) => Object::Device(*device),
                 Some((_, Special::Text(_))) if writes => return Err(Errno::EACCES),
                 Some((_, Special::Text(make))) => Object::Text(make(self)),
-                Some((_, Special::Dir | Special::Descriptors | Special::Threads)) => Object::Dir,
+                Some((_, Special::Dir | Special::Descriptors | Special::Threads | Special::Terminals)) => {
+                    Object::Dir
+                }
                 Some((_, Special::Link(_) | Special::LinkTo(_))) => return Err(Errno::ELOOP),
                 None => return Err(Errno::ENOENT),
             },
+            Node::Terminal(number) => Object::Terminal(self.terminals.open_slave(*number)?),
             Node::Thread(_, None) => Object::Dir,
             Node::Thread(..) if writes => return Err(Errno::EACCES),
             Node::Thread(tid, Some(file)) => match proc::THREAD_FILES.get(*file) {
@@ -368,7 +374,7 @@ impl Vfs {
             Node::Special(row) => special::parent(*row).is_none(),
             Node::Host(node) => node.path.is_empty(),
             Node::Point(_) => true,
-            Node::Descriptor(_) | Node::Open(_) | Node::Thread(..) => false,
+            Node::Descriptor(_) | Node::Open(_) | Node::Thread(..) | Node::Terminal(_) => false,
         }
     }
 
@@ -539,6 +545,13 @@ impl Vfs {
                 let name = |fd: i32| alloc::format!("{fd}").into_bytes();
                 entries.extend(self.fds.numbers(0).map(|fd| (name(fd), 0x10000 + fd as u64, Kind::Link)));
             }
+            Node::Special(row) if matches!(ROWS.get(*row), Some((_, Special::Terminals))) => {
+                let entry = |number: u32| {
+                    let inode = self.meta(&Node::Terminal(number)).number;
+                    (alloc::format!("{number}").into_bytes(), inode, Kind::Char)
+                };
+                entries.extend(self.terminals.numbers().into_iter().map(entry));
+            }
             Node::Special(row) if matches!(ROWS.get(*row), Some((_, Special::Threads))) => {
                 let entry = |tid: u64| {
                     let number = self.meta(&Node::Thread(tid, None)).number;
@@ -566,7 +579,8 @@ impl Vfs {
             | Node::Point(_)
             | Node::Descriptor(_)
             | Node::Open(_)
-            | Node::Thread(..) => {}
+            | Node::Thread(..)
+            | Node::Terminal(_) => {}
         }
         entries
     }

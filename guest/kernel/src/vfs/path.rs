@@ -27,6 +27,12 @@ use crate::errno::Errno;
 const MAX_LINKS: u32 = 40;
 /// Where the threads are.
 const TASKS: &str = "/proc/1/task";
+/// Where the slaves of pseudo-terminals are.
+const TERMINALS: &str = "/dev/pts";
+/// Device number of /dev/pts (stat).
+const DEVPTS: u64 = 8;
+/// Major device number of the slaves of pseudo-terminals.
+const SLAVE_MAJOR: u64 = 136;
 /// Device number of /proc (stat).
 const PROC: u64 = 6;
 /// Longest name of an entry.
@@ -272,6 +278,12 @@ impl Vfs {
                 if let Some((_, Special::Threads)) = ROWS.get(*row) {
                     return Ok(thread_named(name).map(|tid| (Node::Thread(tid, None), Kind::Dir)));
                 }
+                if let Some((_, Special::Terminals)) = ROWS.get(*row) {
+                    let numbers = self.terminals.numbers().into_iter();
+                    let found = numbers.map(|number| (number, format!("{number}")));
+                    let found = found.into_iter().find(|(_, text)| text.as_bytes() == name);
+                    return Ok(found.map(|(number, _)| (Node::Terminal(number), Kind::Char)));
+                }
                 let path = special::path(*row);
                 let mounted = self.mounts().into_iter().find(|(at, _)| special::is_entry(at, path, name));
                 if let Some((_, root)) = mounted {
@@ -285,7 +297,8 @@ impl Vfs {
                 let file = proc::THREAD_FILES.iter().position(|(file, _)| file.as_bytes() == name);
                 Ok(file.map(|file| (Node::Thread(*tid, Some(file)), Kind::File)))
             }
-            Node::Descriptor(_) | Node::Open(_) | Node::Thread(_, Some(_)) => Err(Errno::ENOTDIR),
+            Node::Descriptor(_) | Node::Open(_) => Err(Errno::ENOTDIR),
+            Node::Thread(_, Some(_)) | Node::Terminal(_) => Err(Errno::ENOTDIR),
         }
     }
 
@@ -326,6 +339,9 @@ impl Vfs {
             Node::Thread(_, None) => {
                 special::find(TASKS).map_or_else(|| self.root(), |row| Place::of(Node::Special(row)))
             }
+            Node::Terminal(_) => {
+                special::find(TERMINALS).map_or_else(|| self.root(), |row| Place::of(Node::Special(row)))
+            }
             Node::Descriptor(_) | Node::Open(_) => self.root(),
         }
     }
@@ -343,6 +359,7 @@ impl Vfs {
             Node::Descriptor(_) => Kind::Link,
             Node::Thread(_, None) => Kind::Dir,
             Node::Thread(_, Some(_)) => Kind::File,
+            Node::Terminal(_) => Kind::Char,
             Node::Open(file) => file.anonymous_meta().kind(),
         }
     }
@@ -379,6 +396,7 @@ impl Vfs {
             }
             Node::Host(node) if node.kind() == Kind::Link => node.link_target(),
             Node::Host(_) | Node::Point(_) | Node::Open(_) | Node::Thread(..) => Err(Errno::EINVAL),
+            Node::Terminal(_) => Err(Errno::EINVAL),
         }
     }
 
@@ -401,6 +419,7 @@ impl Vfs {
                 mounts.points.get(*point).map_or_else(Vec::new, |point| point.path.clone())
             }
             Node::Descriptor(fd) => format!("/proc/1/fd/{fd}").into_bytes(),
+            Node::Terminal(number) => format!("{TERMINALS}/{number}").into_bytes(),
             Node::Thread(tid, None) => format!("{TASKS}/{tid}").into_bytes(),
             Node::Thread(tid, Some(file)) => {
                 format!("{TASKS}/{tid}/{}", proc::THREAD_FILES.get(*file).map_or("", |(name, _)| name))
@@ -446,6 +465,7 @@ impl Vfs {
                 Meta { device: PROC, number, mode, links: 1, size: 64, ..Meta::default() }
             }
             Node::Thread(tid, file) => thread_meta(*tid, *file),
+            Node::Terminal(number) => terminal_meta(*number),
             Node::Open(file) => file.anonymous_meta(),
         }
     }
@@ -493,6 +513,22 @@ fn describe(file: &OpenFile) -> Vec<u8> {
 /// The thread whose directory has a name.
 fn thread_named(name: &[u8]) -> Option<u64> {
     outside::tids().into_iter().find(|tid| format!("{tid}").as_bytes() == name)
+}
+
+fn terminal_meta(number: u32) -> Meta {
+    let now = Time::now();
+    Meta {
+        device: DEVPTS,
+        number: u64::from(number) + 3,
+        mode: Kind::Char.bits() | 0o620,
+        links: 1,
+        special_device: SLAVE_MAJOR << 8 | u64::from(number),
+        accessed: now,
+        modified: now,
+        changed: now,
+        born: now,
+        ..Meta::default()
+    }
 }
 
 fn thread_meta(tid: u64, file: Option<usize>) -> Meta {

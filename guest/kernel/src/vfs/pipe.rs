@@ -91,6 +91,9 @@ pub struct PipeEnd {
     pipe: Rc<Pipe>,
     side: Side,
     open: Cell<bool>,
+    /// How often the pipe was opened for writing, if nobody had it when this end was opened: until that changes the absence
+    /// of writers is no end of what they write.
+    unwritten: Option<u64>,
 }
 
 impl Pipe {
@@ -151,12 +154,13 @@ impl Pipe {
 impl PipeEnd {
     /// Opens an end of a pipe.
     pub fn open(pipe: &Rc<Pipe>, side: Side) -> Self {
+        let unwritten = (pipe.writers.get() == 0).then_some(pipe.opened[1].get());
         for (count, times) in pipe.sides(side) {
             count.set(count.get() + 1);
             times.set(times.get() + 1);
         }
         pipe.changed();
-        Self { pipe: pipe.clone(), side, open: Cell::new(true) }
+        Self { pipe: pipe.clone(), side, open: Cell::new(true), unwritten }
     }
 
     /// Opens an end of the same pipe once more, as /proc/self/fd/N does.
@@ -309,7 +313,8 @@ impl PipeEnd {
         let mut bits = 0;
         if self.side.reads() {
             bits |= if self.waiting() > 0 { linux::POLLIN | linux::POLLRDNORM } else { 0 };
-            bits |= if self.pipe.writers.get() == 0 { linux::POLLHUP } else { 0 };
+            let had_writer = self.unwritten != Some(self.pipe.opened[1].get());
+            bits |= if self.pipe.writers.get() == 0 && had_writer { linux::POLLHUP } else { 0 };
         }
         if self.side.writes() {
             bits |= match self.pipe.readers.get() {

@@ -51,7 +51,8 @@ pub(super) fn cpuinfo(_: &Vfs) -> Vec<u8> {
 }
 
 pub(super) fn filesystems(_: &Vfs) -> Vec<u8> {
-    b"nodev\tproc\nnodev\tsysfs\nnodev\tcgroup2\nnodev\ttmpfs\nnodev\tdevtmpfs\n\tsquashfs\n".to_vec()
+    b"nodev\tproc\nnodev\tsysfs\nnodev\tcgroup2\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tdevpts\n\tsquashfs\n"
+        .to_vec()
 }
 
 pub(super) fn loadavg(_: &Vfs) -> Vec<u8> {
@@ -163,6 +164,7 @@ fn mount_table(vfs: &Vfs) -> Vec<(&'static str, Vec<u8>, &'static str, bool)> {
     let mut table: Vec<_> = [
         ("image", "/", "squashfs", false),
         ("dev", "/dev", "devtmpfs", false),
+        ("devpts", "/dev/pts", "devpts", true),
         ("proc", "/proc", "proc", false),
         ("sysfs", "/sys", "sysfs", false),
         ("cgroup2", "/sys/fs/cgroup", "cgroup2", false),

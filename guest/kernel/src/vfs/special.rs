@@ -30,6 +30,8 @@ pub enum Special {
     Descriptors,
     /// The directory of threads.
     Threads,
+    /// The directory of pseudo-terminals.
+    Terminals,
 }
 
 /// A device.
@@ -51,6 +53,8 @@ pub enum Device {
     Output(u32),
     /// /dev/tty: there is none.
     Terminal,
+    /// /dev/ptmx: each opening makes a pseudo-terminal.
+    Multiplexer,
 }
 
 impl Device {
@@ -65,7 +69,7 @@ impl Device {
     }
 }
 
-use Special::{Descriptors, Dir, Link, LinkTo, Text, Threads};
+use Special::{Descriptors, Dir, Link, LinkTo, Terminals, Text, Threads};
 
 /// Every path, parents before children. /proc/1 is the program: it is process 1 of its VM.
 pub const ROWS: &[(&str, Special)] = &[
@@ -76,6 +80,8 @@ pub const ROWS: &[(&str, Special)] = &[
     ("/dev/random", Special::Device(Device::Random, 1, 8)),
     ("/dev/urandom", Special::Device(Device::Random, 1, 9)),
     ("/dev/tty", Special::Device(Device::Terminal, 5, 0)),
+    ("/dev/ptmx", Special::Device(Device::Multiplexer, 5, 2)),
+    ("/dev/pts", Terminals),
     ("/dev/hypercell", Special::Device(Device::Channel, 10, 200)),
     ("/dev/hypercell-idle", Special::Device(Device::Idle, 10, 201)),
     ("/dev/fd", Link("/proc/self/fd")),
@@ -206,7 +212,7 @@ pub fn is_child(row: usize, dir: usize) -> bool {
 /// Type of a row.
 pub fn kind(row: usize) -> Kind {
     match ROWS.get(row).map(|(_, special)| special) {
-        Some(Special::Dir | Special::Descriptors | Special::Threads) => Kind::Dir,
+        Some(Special::Dir | Special::Descriptors | Special::Threads | Special::Terminals) => Kind::Dir,
         Some(Special::Device(..)) => Kind::Char,
         Some(Special::Link(_) | Special::LinkTo(_)) => Kind::Link,
         Some(Special::Text(_)) | None => Kind::File,

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 use linux_raw_sys::ioctl;
 
+use super::terminal;
 use crate::errno::{Args, Errno, SysResult};
 use crate::user::{UserPtr, UserSlice};
 use crate::vfs::event::EventCounter;
@@ -156,7 +157,7 @@ fn stop_notifying(file: &OpenFile, events: u32) -> SysResult {
     if events & !linux::DN_MULTISHOT == 0 { Ok(0) } else { Err(Errno::EINVAL) }
 }
 
-/// ioctl(2). There is no terminal, so whatever asks for one hears ENOTTY.
+/// ioctl(2). Standard output and the like are no terminals, so whoever asks about one hears ENOTTY.
 pub fn sys_ioctl(args: &Args) -> SysResult {
     let (fd, argument) = (args.int(0), args.0[2]);
     let file = vfs::file(fd)?;
@@ -176,7 +177,10 @@ pub fn sys_ioctl(args: &Args) -> SysResult {
             file.set_flags(file.flags() & !linux::O_NONBLOCK | bit);
             Ok(0)
         }
-        _ => Err(Errno::ENOTTY),
+        request => match &file.object {
+            Object::Terminal(end) => terminal::control(end, request, argument),
+            _ => Err(Errno::ENOTTY),
+        },
     }
 }
 

@@ -280,7 +280,7 @@ fn writable(node: &Node) -> Result<Inode, Errno> {
         Node::Ram(node) => Ok(Inode::Ram(node.clone())),
         Node::Host(node) => Ok(Inode::Host(node.clone())),
         Node::Open(file) => file.ram().cloned().map(Inode::Ram).ok_or(Errno::EPERM),
-        Node::Special(_) | Node::Descriptor(_) | Node::Thread(..) => Err(Errno::EPERM),
+        Node::Special(_) | Node::Descriptor(_) | Node::Thread(..) | Node::Terminal(_) => Err(Errno::EPERM),
         Node::Image(_) | Node::Point(_) => Err(Errno::EROFS),
     }
 }

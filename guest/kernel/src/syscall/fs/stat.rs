@@ -181,7 +181,11 @@ fn access_at(dirfd: i32, path: u64, wanted: u32, flags: u32) -> SysResult {
                 Node::Host(node) if !vfs.may_write(&node) => return Err(Errno::EROFS),
                 Node::Host(_) => {}
                 Node::Special(_) | Node::Thread(_, Some(_)) => return Err(Errno::EACCES),
-                Node::Ram(_) | Node::Descriptor(_) | Node::Open(_) | Node::Thread(_, None) => {}
+                Node::Ram(_)
+                | Node::Descriptor(_)
+                | Node::Open(_)
+                | Node::Thread(_, None)
+                | Node::Terminal(_) => {}
             }
         }
         check_access(&meta, wanted).map(|()| 0)
@@ -215,6 +219,7 @@ fn put_statfs(vfs: &Vfs, node: &Node, at: u64) -> SysResult {
         // How full the host is, is its business.
         Node::Host(node) if vfs.may_write(node) => (linux::FUSE_SUPER_MAGIC, HOST_BLOCKS, HOST_BLOCKS, 0),
         Node::Host(_) => (linux::FUSE_SUPER_MAGIC, HOST_BLOCKS, 0, read_only),
+        Node::Terminal(_) => (linux::DEVPTS_SUPER_MAGIC, 0, 0, 0),
         Node::Special(_) | Node::Descriptor(_) | Node::Thread(..) => {
             (linux::PROC_SUPER_MAGIC, 0, 0, read_only)
         }
