@@ -24,19 +24,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("modules", nargs="*", metavar="MODULE")
+    parser.add_argument("-j", "--jobs", type=int, default=JOBS, help="modules at once (%(default)s)")
     parser.add_argument("--page", action="store_true", help="only write the page")
     args = parser.parse_args()
     if not args.page:
         if not has_tests():
             sys.exit(f"{sys.base_prefix} has no package `test`")
-        run_all(args.modules)
+        run_all(args.modules, args.jobs)
     page, complaints = cpython_page.render()
     cpython_page.PAGE.write_text(page, encoding="utf-8")
     if complaints:
         sys.exit("\n".join(complaints))
 
 
-def run_all(modules: list[str]) -> None:
+def run_all(modules: list[str], jobs: int) -> None:
     """Runs modules, all unless some are named, and keeps each result as it comes."""
     results = cpython_page.load_results()
     excluded = cpython_page.load_judgements()["excluded"]
@@ -51,7 +52,7 @@ def run_all(modules: list[str]) -> None:
             cpython_page.save_results(results)
             print(f"{name}: {verdict(found)}", flush=True)
 
-    with ThreadPoolExecutor(JOBS) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(one, names))
 
 

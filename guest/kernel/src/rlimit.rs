@@ -1,7 +1,7 @@
 //! Resource limits (getrlimit(2)): what the program may set for itself, below what the sandbox set.
 //!
 //! Guarantees: what can be set holds, or has nothing to hold back here; a hard limit never rises. Never: takes a limit that
-//! would hold on Linux and does not here. Memory is such: `Limits(memory_bytes)` of the sandbox bounds it.
+//! would hold on Linux and does not here: of memory only what the sandbox bounds already (`Limits(memory_bytes)`).
 //!
 //! Before: syscall/proc.rs, thread, vfs. After: nothing but their constants.
 
@@ -33,32 +33,42 @@ pub struct Resource {
     pub unit: &'static str,
     /// Both forms at the start.
     start: u64,
-    /// Whether the program may set it.
-    is_settable: bool,
+    settable: Settable,
 }
 
-const fn resource(name: &'static str, unit: &'static str, start: u64, is_settable: bool) -> Resource {
-    Resource { name, unit, start, is_settable }
+/// What a program may set a limit to, if it does not rise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Settable {
+    /// To anything: it holds here, or there is nothing to hold back.
+    Yes,
+    /// To nothing below the memory of the sandbox.
+    AboveMemory,
+    /// To what it is.
+    No,
+}
+
+const fn resource(name: &'static str, unit: &'static str, start: u64, settable: Settable) -> Resource {
+    Resource { name, unit, start, settable }
 }
 
 /// By their numbers (RLIMIT_*).
 static RESOURCES: [Resource; 16] = [
-    resource("cpu time", "seconds", UNLIMITED, true),
-    resource("file size", "bytes", UNLIMITED, true),
-    resource("data size", "bytes", UNLIMITED, false),
-    resource("stack size", "bytes", mm::STACK_BYTES, false),
-    resource("core file size", "bytes", 0, true),
-    resource("resident set", "bytes", UNLIMITED, true),
-    resource("processes", "processes", MAX_THREADS as u64, true),
-    resource("open files", "files", MAX_DESCRIPTORS as u64, true),
-    resource("locked memory", "bytes", UNLIMITED, true),
-    resource("address space", "bytes", UNLIMITED, false),
-    resource("file locks", "locks", UNLIMITED, true),
-    resource("pending signals", "signals", UNLIMITED, true),
-    resource("msgqueue size", "bytes", UNLIMITED, true),
-    resource("nice priority", "", UNLIMITED, true),
-    resource("realtime priority", "", UNLIMITED, true),
-    resource("realtime timeout", "us", UNLIMITED, true),
+    resource("cpu time", "seconds", UNLIMITED, Settable::Yes),
+    resource("file size", "bytes", UNLIMITED, Settable::Yes),
+    resource("data size", "bytes", UNLIMITED, Settable::AboveMemory),
+    resource("stack size", "bytes", mm::STACK_BYTES, Settable::No),
+    resource("core file size", "bytes", 0, Settable::Yes),
+    resource("resident set", "bytes", UNLIMITED, Settable::Yes),
+    resource("processes", "processes", MAX_THREADS as u64, Settable::Yes),
+    resource("open files", "files", MAX_DESCRIPTORS as u64, Settable::Yes),
+    resource("locked memory", "bytes", UNLIMITED, Settable::Yes),
+    resource("address space", "bytes", UNLIMITED, Settable::AboveMemory),
+    resource("file locks", "locks", UNLIMITED, Settable::Yes),
+    resource("pending signals", "signals", UNLIMITED, Settable::Yes),
+    resource("msgqueue size", "bytes", UNLIMITED, Settable::Yes),
+    resource("nice priority", "", UNLIMITED, Settable::Yes),
+    resource("realtime priority", "", UNLIMITED, Settable::Yes),
+    resource("realtime timeout", "us", UNLIMITED, Settable::Yes),
 ];
 
 /// Soft and hard limits that were set, each as what it is below the one at the start, so that all begin with 0.
@@ -93,19 +103,24 @@ pub fn soft(resource: u32) -> u64 {
     get(resource).map_or(UNLIMITED, |limit| limit.soft)
 }
 
-/// Sets a limit.
+/// Sets a limit. `memory_bytes` is what the sandbox has.
 ///
 /// # Errors
 ///
 /// `EINVAL` for no resource, or where the soft limit is above the hard one; `EPERM` where the hard one would rise, and for
-/// what only the sandbox limits.
-pub fn set(resource: u32, new: Limit) -> Result<(), Errno> {
+/// less memory than the sandbox has.
+pub fn set(resource: u32, new: Limit, memory_bytes: u64) -> Result<(), Errno> {
     let index = index(resource)?;
     let old = at(index);
     if new.soft > new.hard {
         return Err(Errno::EINVAL);
     }
-    if new.hard > old.hard || new != old && !RESOURCES[index].is_settable {
+    let holds = match RESOURCES[index].settable {
+        Settable::Yes => true,
+        Settable::AboveMemory => new.soft >= memory_bytes,
+        Settable::No => new == old,
+    };
+    if new.hard > old.hard || !holds {
         return Err(Errno::EPERM);
     }
     let start = RESOURCES[index].start;
@@ -121,29 +136,40 @@ mod tests {
 
     use super::*;
 
+    const MEMORY: u64 = 128 << 20;
+
     // Each test has a resource of its own: the limits are those of the process.
 
     #[test]
     fn a_limit_can_be_lowered_and_its_soft_form_raised_again() {
         let number = linux::RLIMIT_NICE;
-        set(number, Limit { soft: 10, hard: 20 }).unwrap();
-        set(number, Limit { soft: 20, hard: 20 }).unwrap();
+        set(number, Limit { soft: 10, hard: 20 }, MEMORY).unwrap();
+        set(number, Limit { soft: 20, hard: 20 }, MEMORY).unwrap();
         assert_eq!(get(number), Ok(Limit { soft: 20, hard: 20 }));
-        assert_eq!(set(number, Limit { soft: 20, hard: 21 }), Err(Errno::EPERM));
-        assert_eq!(set(number, Limit { soft: 21, hard: 20 }), Err(Errno::EINVAL));
+        assert_eq!(set(number, Limit { soft: 20, hard: 21 }, MEMORY), Err(Errno::EPERM));
+        assert_eq!(set(number, Limit { soft: 21, hard: 20 }, MEMORY), Err(Errno::EINVAL));
     }
 
     #[test]
-    fn what_only_the_sandbox_limits_can_be_set_to_what_it_is() {
+    fn memory_can_be_limited_to_what_the_sandbox_has_or_more() {
         let number = linux::RLIMIT_AS;
         let is = get(number).unwrap();
-        assert_eq!(set(number, is), Ok(()));
-        assert_eq!(set(number, Limit { soft: 1 << 30, ..is }), Err(Errno::EPERM));
+        assert_eq!(set(number, is, MEMORY), Ok(()));
+        assert_eq!(set(number, Limit { soft: MEMORY - 1, ..is }, MEMORY), Err(Errno::EPERM));
+        assert_eq!(set(number, Limit { soft: MEMORY, ..is }, MEMORY), Ok(()));
+    }
+
+    #[test]
+    fn the_stack_has_the_size_that_it_has() {
+        let number = linux::RLIMIT_STACK;
+        let is = get(number).unwrap();
+        assert_eq!(set(number, is, MEMORY), Ok(()));
+        assert_eq!(set(number, Limit { soft: 4096, ..is }, MEMORY), Err(Errno::EPERM));
     }
 
     #[test]
     fn what_is_no_resource_has_no_limit() {
         assert_eq!(get(16), Err(Errno::EINVAL));
-        assert_eq!(set(16, Limit { soft: 0, hard: 0 }), Err(Errno::EINVAL));
+        assert_eq!(set(16, Limit { soft: 0, hard: 0 }, MEMORY), Err(Errno::EINVAL));
     }
 }

@@ -36,7 +36,7 @@ const CANARY: u64 = 0x6879_7065_7263_656c;
 /// Words above the registers, which `traps::Regs` covers and entry.s does not save.
 const TOP_WORDS: usize = 8;
 /// How long a thread may go on while another could. CPython asks for its lock as often.
-const SLICE_NS: u64 = 5_000_000;
+pub const SLICE_NS: u64 = 5_000_000;
 
 /// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ pub mod fs;
 pub mod mem;
 pub mod poll;
 pub mod proc;
+pub mod sched;
 pub mod signal;
 pub mod table;
 pub mod thread;

@@ -6,6 +6,7 @@ use alloc::format;
 
 use linux_raw_sys::general as linux;
 
+use super::report_unsupported;
 use crate::errno::{Args, Errno, SysResult};
 use crate::rlimit::{self, Limit};
 use crate::task::PID;
@@ -40,6 +41,46 @@ pub fn sys_getresuid(args: &Args) -> SysResult {
         user::write_bytes(*at, &[0; 4])?;
     }
     Ok(0)
+}
+
+/// Sets identities: to what they are, 0, or to leave them.
+fn set_identities(number: u32, wanted: &[u64]) -> SysResult {
+    const LEAVE: u32 = u32::MAX;
+    if wanted.iter().all(|&id| matches!(id as u32, 0 | LEAVE)) {
+        return Ok(0);
+    }
+    report_unsupported(number.into());
+    Err(Errno::EPERM)
+}
+
+/// setuid(2).
+pub fn sys_setuid(args: &Args) -> SysResult {
+    set_identities(linux::__NR_setuid, &args.0[..1])
+}
+
+/// setgid(2).
+pub fn sys_setgid(args: &Args) -> SysResult {
+    set_identities(linux::__NR_setgid, &args.0[..1])
+}
+
+/// setreuid(2).
+pub fn sys_setreuid(args: &Args) -> SysResult {
+    set_identities(linux::__NR_setreuid, &args.0[..2])
+}
+
+/// setregid(2).
+pub fn sys_setregid(args: &Args) -> SysResult {
+    set_identities(linux::__NR_setregid, &args.0[..2])
+}
+
+/// setresuid(2).
+pub fn sys_setresuid(args: &Args) -> SysResult {
+    set_identities(linux::__NR_setresuid, &args.0[..3])
+}
+
+/// setresgid(2).
+pub fn sys_setresgid(args: &Args) -> SysResult {
+    set_identities(linux::__NR_setresgid, &args.0[..3])
 }
 
 /// uname(2): the VM, not the host.
@@ -91,7 +132,7 @@ fn put_limit(at: u64, limit: Limit) -> SysResult {
 }
 
 fn set_limit(resource: u32, limit: Limit) -> Result<(), Errno> {
-    rlimit::set(resource, limit)?;
+    rlimit::set(resource, limit, mm::total_bytes())?;
     if resource == linux::RLIMIT_CPU {
         let ns = |seconds: u64| seconds.saturating_mul(SECOND_NS);
         // 0 is as good as 1, as on Linux; after the soft limit there is a signal each second.
@@ -163,15 +204,6 @@ pub fn sys_sysinfo(args: &Args) -> SysResult {
     bytes[80] = 1; // processes
     bytes[104] = 1; // unit of the sizes, in bytes
     user::write_bytes(args.0[0], &bytes).map(|()| 0)
-}
-
-/// sched_getaffinity(2): one processor.
-pub fn sys_sched_getaffinity(args: &Args) -> SysResult {
-    if args.0[1] < 8 {
-        return Err(Errno::EINVAL);
-    }
-    user::write_bytes(args.0[2], &1u64.to_le_bytes())?;
-    Ok(8)
 }
 
 /// getcpu(2).

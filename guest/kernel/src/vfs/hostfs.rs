@@ -75,6 +75,8 @@ pub fn meta_of(mount: u32, stat: &FileStat) -> Meta {
         number: stat.number,
         mode: stat.mode as u32,
         links: stat.links as u32,
+        owner: 0,
+        group: 0,
         special_device: 0,
         size: stat.size,
         blocks: stat.blocks,

@@ -43,6 +43,14 @@ impl Inode {
         }
     }
 
+    /// Sets owner and group; `None` leaves one. In a mount both stay those of root.
+    pub fn set_owner(&self, owner: Option<u32>, group: Option<u32>) {
+        match self {
+            Self::Ram(node) => node.set_owner(owner, group),
+            Self::Host(_) => {}
+        }
+    }
+
     /// Sets times; `None` leaves one.
     ///
     /// # Errors

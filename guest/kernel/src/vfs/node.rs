@@ -112,7 +112,7 @@ impl Time {
     }
 }
 
-/// What stat(2) and statx(2) show. Owner and group are 0: there is one user, root of the VM.
+/// What stat(2) and statx(2) show.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(missing_docs, reason = "the fields of stat(3type), spelled out")]
 pub struct Meta {
@@ -121,6 +121,8 @@ pub struct Meta {
     /// Type and permission bits.
     pub mode: u32,
     pub links: u32,
+    pub owner: u32,
+    pub group: u32,
     pub special_device: u64,
     /// In bytes.
     pub size: u64,

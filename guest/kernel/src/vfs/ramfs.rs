@@ -36,6 +36,8 @@ pub struct RamNode {
     number: u64,
     mode: Cell<u32>,
     links: Cell<u32>,
+    owner: Cell<u32>,
+    group: Cell<u32>,
     /// Directory and name where the node was linked last, for the paths that /proc shows and for `..`.
     location: RefCell<Option<Location>>,
     accessed: Cell<Time>,
@@ -102,6 +104,8 @@ impl RamNode {
             number,
             mode: Cell::new(mode),
             links: Cell::new(0),
+            owner: Cell::new(0),
+            group: Cell::new(0),
             location: RefCell::new(None),
             accessed: Cell::new(now),
             modified: Cell::new(now),
@@ -212,6 +216,8 @@ impl RamNode {
             number: self.number,
             mode: self.mode.get(),
             links,
+            owner: self.owner.get(),
+            group: self.group.get(),
             size,
             blocks: stored.div_ceil(512),
             accessed: self.accessed.get(),
@@ -225,6 +231,13 @@ impl RamNode {
     /// Sets the permission bits.
     pub fn set_permissions(&self, permissions: u32) {
         self.mode.set(self.mode.get() & !0o7777 | permissions & 0o7777);
+        self.changed.set(Time::now());
+    }
+
+    /// Sets the owner and the group; `None` leaves one. The one user passes every check whatever they are.
+    pub fn set_owner(&self, owner: Option<u32>, group: Option<u32>) {
+        self.owner.set(owner.unwrap_or(self.owner.get()));
+        self.group.set(group.unwrap_or(self.group.get()));
         self.changed.set(Time::now());
     }
 

@@ -337,21 +337,40 @@ fn open_file(fd: i32) -> Result<Rc<OpenFile>, Errno> {
     if file.is_path() { Err(Errno::EBADF) } else { Ok(file) }
 }
 
-/// chown(2), lchown(2): the one owner stays; what is not in memory is read-only.
+/// The owner or group of chown(2), of which -1 leaves what it is.
+fn wanted_id(id: u32) -> Option<u32> {
+    (id != u32::MAX).then_some(id)
+}
+
+fn chown_at(dirfd: i32, path: u64, owner: u32, group: u32, flags: u32) -> SysResult {
+    let path = user::read_path(path)?;
+    vfs::with(|vfs| {
+        let node = writable_at(vfs, dirfd, &path, flags)?;
+        node.set_owner(wanted_id(owner), wanted_id(group));
+        Ok(0)
+    })
+}
+
+/// chown(2): of what is in memory.
 pub fn sys_chown(args: &Args) -> SysResult {
-    let path = user::read_path(args.0[0])?;
-    vfs::with(|vfs| writable_at(vfs, linux::AT_FDCWD, &path, linux::AT_SYMLINK_NOFOLLOW).map(|_| 0))
+    chown_at(linux::AT_FDCWD, args.0[0], args.uint(1), args.uint(2), 0)
+}
+
+/// lchown(2).
+pub fn sys_lchown(args: &Args) -> SysResult {
+    chown_at(linux::AT_FDCWD, args.0[0], args.uint(1), args.uint(2), linux::AT_SYMLINK_NOFOLLOW)
 }
 
 /// fchown(2).
 pub fn sys_fchown(args: &Args) -> SysResult {
-    writable_file(&open_file(args.int(0))?).map(|_| 0)
+    let node = writable_file(&open_file(args.int(0))?)?;
+    node.set_owner(wanted_id(args.uint(1)), wanted_id(args.uint(2)));
+    Ok(0)
 }
 
 /// fchownat(2).
 pub fn sys_fchownat(args: &Args) -> SysResult {
-    let path = user::read_path(args.0[1])?;
-    vfs::with(|vfs| writable_at(vfs, args.int(0), &path, args.uint(4)).map(|_| 0))
+    chown_at(args.int(0), args.0[1], args.uint(2), args.uint(3), args.uint(4))
 }
 
 /// truncate(2).
