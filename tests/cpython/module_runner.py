@@ -183,6 +183,7 @@ def run_module(name, report, skip=()):
     _probe_sockets()
     needs = Suite.needs
     sys.addaudithook(needs.hear)
+    _hear_of_forks(needs)
     loader = unittest.TestLoader()
     loader.suiteClass = Suite
     try:
@@ -198,6 +199,19 @@ def run_module(name, report, skip=()):
     return {"outcome": "ran", "why": ""}
 
 
+def _hear_of_forks(needs):
+    """Hears of the processes of multiprocessing, too, for which there is no audit event."""
+    import _posixsubprocess
+
+    start = _posixsubprocess.fork_exec
+
+    def fork_exec(*arguments):
+        needs.hear("subprocess.Popen", arguments)
+        return start(*arguments)
+
+    _posixsubprocess.fork_exec = fork_exec
+
+
 class TestsInPackages:
     """Finds packages of tests where the guest has the standard library's, beside those that are in the image."""
 
@@ -211,9 +225,20 @@ class TestsInPackages:
 def _find_tests():
     """Makes the tests importable in the guest.
 
-    Some are about files of bytecode, which the guest does not write unless told to, and natively are.
+    Some are about files of bytecode, which the guest does not write unless told to, and natively are. Subinterpreters
+    begin with the search path of the configuration, where it can be told, and not with that of this one.
     """
-    sys.path += [GUEST_LIBRARY, f"{GUEST_LIBRARY}/lib-dynload"]
+    found = [GUEST_LIBRARY, f"{GUEST_LIBRARY}/lib-dynload"]
+    sys.path += found
+    import _testinternalcapi
+
+    if hasattr(_testinternalcapi, "set_config"):
+        config = _testinternalcapi.get_config()
+        config["module_search_paths"] = [*config["module_search_paths"], *found]
+        library = sys._stdlib_dir
+        _testinternalcapi.set_config(config)
+        # It is not of the configuration, and forgotten with it.
+        sys._stdlib_dir = library
     sys.meta_path.append(TestsInPackages)
     sys.dont_write_bytecode = False
 

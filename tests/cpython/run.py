@@ -1,13 +1,14 @@
 """Runs CPython's own tests in the guest and natively, module by module, and keeps what came of them as data.
 
-python tests/cpython/run.py                  all modules; writes results.json and docs/cpython-tests.md
+python tests/cpython/run.py                  all modules; writes results/VERSION.json and docs/cpython-tests.md
 python tests/cpython/run.py test_json ...    those alone, anew; the other results stay
-python tests/cpython/run.py --page           only writes the page, from results.json and modules.yaml
+python tests/cpython/run.py --page           only writes the page, from results/ and modules.yaml
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -39,8 +40,10 @@ def main() -> None:
 
 def run_all(modules: list[str], jobs: int) -> None:
     """Runs modules, all unless some are named, and keeps each result as it comes."""
-    results = cpython_page.load_results()
+    results = cpython_page.own_results() or cpython_page.Results("")
+    results.version = platform.python_version()
     excluded = cpython_page.load_judgements()["excluded"]
+    results.not_run = [name for name in all_modules() if name in excluded]
     names = modules or [name for name in all_modules() if name not in excluded]
     guests = Guests()
     lock = threading.Lock()
@@ -48,7 +51,7 @@ def run_all(modules: list[str], jobs: int) -> None:
     def one(name: str) -> None:
         found = run_both(guests, name)
         with lock:
-            results[name] = found
+            results.modules[name] = found
             cpython_page.save_results(results)
             print(f"{name}: {verdict(found)}", flush=True)
 
