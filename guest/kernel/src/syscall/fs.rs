@@ -8,6 +8,7 @@ pub mod descriptor;
 pub mod io;
 pub mod path;
 pub mod socket;
+pub mod splice;
 pub mod stat;
 mod terminal;
 #[cfg(test)]

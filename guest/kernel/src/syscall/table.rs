@@ -17,7 +17,7 @@
 //!
 //! Before: entry. After: the handlers.
 
-use super::fs::{descriptor, io, path, socket, stat};
+use super::fs::{descriptor, io, path, socket, splice, stat};
 use super::{mem, poll, proc, report_unsupported, sched, signal, thread, time};
 use crate::errno::{Args, Errno, SysResult};
 
@@ -378,10 +378,10 @@ pub static TABLE: &[Row] = &[
     refused(272, "unshare", 1, EPERM, "no namespaces"),
     full(273, "set_robust_list", 2, thread::sys_set_robust_list),
     absent(274, "get_robust_list", 3, "no other thread to ask about"),
-    answers(275, "splice", 6, EINVAL, "no file here can be spliced; programs fall back to read and write"),
-    answers(276, "tee", 4, EINVAL, "no file here can be spliced"),
+    full(275, "splice", 6, splice::sys_splice),
+    answers(276, "tee", 4, EINVAL, "programs fall back to read and write"),
     full(277, "sync_file_range", 4, io::sys_syncfs),
-    answers(278, "vmsplice", 4, EINVAL, "no file here can be spliced"),
+    answers(278, "vmsplice", 4, EINVAL, "programs fall back to read and write"),
     absent(279, "move_pages", 6, "there is one memory node"),
     full(280, "utimensat", 4, path::sys_utimensat),
     partial(281, "epoll_pwait", 6, poll::sys_epoll_pwait, "a wait without end that nothing can end answers EDEADLK"),

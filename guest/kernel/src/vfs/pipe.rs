@@ -6,6 +6,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
+use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
 use linux_raw_sys::general as linux;
@@ -306,6 +307,33 @@ impl PipeEnd {
         drop(buffer);
         self.pipe.changed();
         Ok(Some(done))
+    }
+
+    /// Bytes that can be written now.
+    pub fn room(&self) -> usize {
+        self.pipe.room()
+    }
+
+    /// Takes bytes out for the kernel's own use: none where all writers are gone. `None` means that a reader would have to
+    /// wait.
+    pub fn take(&self, max: usize) -> Option<Vec<u8>> {
+        let mut buffer = self.pipe.buffer.borrow_mut();
+        if buffer.is_empty() && self.pipe.writers.get() > 0 && max > 0 {
+            return None;
+        }
+        let len = buffer.len().min(max);
+        let bytes = buffer.drain(..len).collect();
+        self.pipe.changed();
+        Some(bytes)
+    }
+
+    /// Puts bytes back that were taken out and not used, before those that were written since.
+    pub fn put_back(&self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            let mut buffer = self.pipe.buffer.borrow_mut();
+            bytes.iter().rev().for_each(|&byte| buffer.push_front(byte));
+            self.pipe.changed();
+        }
     }
 
     /// Readiness in poll(2)'s bits.

@@ -13,7 +13,7 @@ use crate::vfs::file::check_new_size;
 use crate::vfs::{self, Kind, Object, OpenFile};
 
 /// Piece in which bytes move from file to file.
-const COPY_PIECE: usize = 64 * 1024;
+pub(super) const COPY_PIECE: usize = 64 * 1024;
 
 /// read(2).
 pub fn sys_read(args: &Args) -> SysResult {
@@ -212,14 +212,14 @@ pub fn sys_fadvise64(args: &Args) -> SysResult {
 }
 
 /// Where one side of a copy reads or writes: at an offset of the program's, or at the file's.
-struct Position {
-    file: Rc<OpenFile>,
-    at: u64,
+pub(super) struct Position {
+    pub(super) file: Rc<OpenFile>,
+    pub(super) at: u64,
     given: UserPtr<u64>,
 }
 
 impl Position {
-    fn new(file: Rc<OpenFile>, pointer: u64) -> Result<Self, Errno> {
+    pub(super) fn new(file: Rc<OpenFile>, pointer: u64) -> Result<Self, Errno> {
         let given = UserPtr::new(pointer);
         if !given.is_null() && !file.is_seekable() {
             return Err(Errno::ESPIPE);
@@ -228,7 +228,7 @@ impl Position {
         Ok(Self { file, at, given })
     }
 
-    fn done(&self) -> Result<(), Errno> {
+    pub(super) fn done(&self) -> Result<(), Errno> {
         if self.given.is_null() {
             if self.file.is_seekable() {
                 self.file.set_offset(self.at);
@@ -240,7 +240,7 @@ impl Position {
 }
 
 /// Moves bytes from a file with contents to anything that can be written.
-fn copy(mut from: Position, mut to: Position, len: u64) -> SysResult {
+pub(super) fn copy(mut from: Position, mut to: Position, len: u64) -> SysResult {
     let len = len.min(MAX_RW_BYTES as u64);
     let mut done = 0;
     while done < len {
@@ -281,7 +281,8 @@ pub fn sys_copy_file_range(args: &Args) -> SysResult {
     let from = vfs::file(args.int(0))?;
     let to = vfs::file(args.int(2))?;
     let is_regular = |file: &OpenFile| {
-        matches!(&file.object, Object::Image(_)) || file.ram().is_some_and(|n| n.kind() == Kind::File)
+        matches!(&file.object, Object::Image(_) | Object::Host(_))
+            || file.ram().is_some_and(|n| n.kind() == Kind::File)
     };
     if args.uint(5) != 0 || !is_regular(&from) || !is_regular(&to) {
         return Err(Errno::EINVAL);
