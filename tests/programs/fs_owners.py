@@ -27,5 +27,9 @@ if is_root:
         seen += [owner(file.fileno()), owner("dir"), open("file", "a").write("x")]
     os.setresuid(-1, 0, -1)
     os.setgid(0)
-    wanted = [(1000, 100), (1000, 100), True, (1000, 7), 8, (2**31, 2**32 - 2), (5, 6), 1]
+    os.setgroups([4, 20, 7])
+    seen.append(sorted(os.getgroups()))
+    os.setgroups([])
+    seen.append(os.getgroups())
+    wanted = [(1000, 100), (1000, 100), True, (1000, 7), 8, (2**31, 2**32 - 2), (5, 6), 1, [4, 7, 20], []]
 is_root and seen == wanted or not is_root

@@ -3,10 +3,12 @@
 //! Before: table. After: task, channel, time.
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use linux_raw_sys::general as linux;
 
 use super::report_unsupported;
+use crate::cell::KernelCell;
 use crate::errno::{Args, Errno, SysResult};
 use crate::rlimit::{self, Limit};
 use crate::task::PID;
@@ -16,6 +18,12 @@ use crate::{arch, channel, mm, time, user, vfs};
 const SECOND_NS: u64 = 1_000_000_000;
 /// What times(2) counts in: a hundredth of a second (AT_CLKTCK).
 const TICK_NS: u64 = SECOND_NS / 100;
+
+/// Most groups beside the first one that a program may have; Linux keeps 65,536.
+const MAX_GROUPS: usize = 64;
+
+/// The groups that the program gave itself.
+static GROUPS: KernelCell<Vec<u32>> = KernelCell::new(Vec::new());
 
 /// Most bytes that one getrandom call fills, as on Linux (getrandom(2)).
 const RANDOM_MAX: u64 = 33_554_431;
@@ -30,8 +38,30 @@ pub fn sys_zero(_: &Args) -> SysResult {
     Ok(0)
 }
 
-/// getgroups(2): none.
-pub fn sys_getgroups(_: &Args) -> SysResult {
+/// getgroups(2).
+pub fn sys_getgroups(args: &Args) -> SysResult {
+    let room = usize::try_from(args.int(0)).map_err(|_| Errno::EINVAL)?;
+    let groups = GROUPS.with(|groups| groups.clone());
+    if room != 0 {
+        if room < groups.len() {
+            return Err(Errno::EINVAL);
+        }
+        let list = user::UserPtr::<u32>::new(args.0[1]);
+        for (index, group) in groups.iter().enumerate() {
+            list.element(index)?.write(*group)?;
+        }
+    }
+    Ok(groups.len() as u64)
+}
+
+/// setgroups(2): they are kept; the one user may everything without them.
+pub fn sys_setgroups(args: &Args) -> SysResult {
+    let count =
+        usize::try_from(args.int(0)).ok().filter(|&count| count <= MAX_GROUPS).ok_or(Errno::EINVAL)?;
+    let list = user::UserPtr::<u32>::new(args.0[1]);
+    let groups: Result<Vec<u32>, Errno> = (0..count).map(|index| list.element(index)?.read()).collect();
+    let groups = groups?;
+    GROUPS.with(|kept| *kept = groups);
     Ok(0)
 }
 

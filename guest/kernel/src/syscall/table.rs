@@ -219,7 +219,7 @@ pub static TABLE: &[Row] = &[
     partial(113, "setreuid", 2, proc::sys_setreuid, "one user: to what it is"),
     partial(114, "setregid", 2, proc::sys_setregid, "one user: to what it is"),
     full(115, "getgroups", 2, proc::sys_getgroups),
-    refused(116, "setgroups", 2, EPERM, "one user"),
+    partial(116, "setgroups", 2, proc::sys_setgroups, "at most 64, without effect: one user may everything"),
     partial(117, "setresuid", 3, proc::sys_setresuid, "one user: to what it is"),
     full(118, "getresuid", 3, proc::sys_getresuid),
     partial(119, "setresgid", 3, proc::sys_setresgid, "one user: to what it is"),
