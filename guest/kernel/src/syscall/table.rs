@@ -263,7 +263,7 @@ pub static TABLE: &[Row] = &[
     partial(157, "prctl", 5, proc::sys_prctl, "the name of the thread"),
     partial(158, "arch_prctl", 2, proc::sys_arch_prctl, "bases of FS and GS"),
     refused(159, "adjtimex", 1, EPERM, "the host keeps the time"),
-    partial(160, "setrlimit", 2, proc::sys_setrlimit, "limits of memory do not change: `Limits(memory_bytes)`; a hard limit never rises"),
+    partial(160, "setrlimit", 2, proc::sys_setrlimit, "none of memory below what the sandbox has; a hard limit never rises"),
     refused(161, "chroot", 1, EPERM, "the tree is fixed"),
     full(162, "sync", 0, io::sys_sync),
     refused(163, "acct", 1, EPERM, "no accounting"),
