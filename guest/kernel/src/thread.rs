@@ -122,6 +122,8 @@ struct Threads {
     next_turn: u64,
     /// Count of file changes.
     changes: u64,
+    /// When whoever waits for files shall look again, since a timer expires.
+    files_due: u64,
     slice_end: u64,
     timers: Timers,
     /// Processor time that all threads used, those that have ended too, in nanoseconds (usage.rs).
@@ -138,6 +140,7 @@ static THREADS: KernelCell<Threads> = KernelCell::new(Threads {
     next_tid: PID + 1,
     next_turn: 0,
     changes: 0,
+    files_due: NO_TIME,
     slice_end: 0,
     timers: NO_TIMERS,
     used_ns: 0,
@@ -196,6 +199,10 @@ enum Next {
 impl Threads {
     /// Wakes whose time has come and who waits for files that changed.
     fn wake_due(&mut self, now: u64) {
+        if self.files_due <= now {
+            self.files_due = NO_TIME;
+            self.changes += 1;
+        }
         let changes = self.changes;
         for thread in self.list.iter_mut().filter(|thread| thread.state != State::Ready) {
             if thread.waits_for_files() && thread.seen != changes {
@@ -233,7 +240,7 @@ impl Threads {
 
     fn next_deadline(&self) -> Option<u64> {
         let waits = self.list.iter().map(|thread| thread.deadline);
-        waits.chain([self.timers.real().at]).min().filter(|&at| at != NO_TIME)
+        waits.chain([self.timers.real().at, self.files_due]).min().filter(|&at| at != NO_TIME)
     }
 
     fn start_slice(&mut self, now: u64) {
@@ -401,6 +408,11 @@ pub fn sleep(ns: u64) -> Result<(), Errno> {
 /// Notes that a pipe, a counter or a set of files changed: whoever waits for one looks again.
 pub fn files_changed() {
     THREADS.with(|t| t.changes += 1);
+}
+
+/// Lets whoever waits for files look again at this time on the monotonic clock: nothing tells of a timer that expires.
+pub fn look_at_files_at(at: u64) {
+    THREADS.with(|t| t.files_due = t.files_due.min(at));
 }
 
 /// Waits until no other thread can go on, at most this long, and says when a wait of one ends: nanoseconds from now, 0

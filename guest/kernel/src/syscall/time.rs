@@ -7,6 +7,8 @@ use linux_raw_sys::general as linux;
 use crate::errno::{Args, Errno, SysResult};
 use crate::task::PID;
 use crate::thread::{self, Timer, TimerKind, usage};
+use crate::vfs::timer::FileTimer;
+use crate::vfs::{self, Object, OpenFile};
 use crate::{time, user};
 
 const SECOND: u64 = 1_000_000_000;
@@ -194,4 +196,57 @@ pub fn sys_setitimer(args: &Args) -> SysResult {
 /// alarm(2): answers the seconds that were left, rounded up.
 pub fn sys_alarm(args: &Args) -> SysResult {
     Ok(set_timer(TimerKind::Real, u64::from(args.uint(0)) * SECOND, 0).0.div_ceil(SECOND))
+}
+
+/// timerfd_create(2).
+pub fn sys_timerfd_create(args: &Args) -> SysResult {
+    let flags = args.uint(1);
+    if flags & !(linux::TFD_CLOEXEC | linux::TFD_NONBLOCK) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let is_realtime = match args.uint(0) {
+        linux::CLOCK_REALTIME => true,
+        linux::CLOCK_MONOTONIC | linux::CLOCK_BOOTTIME => false,
+        linux::CLOCK_REALTIME_ALARM | linux::CLOCK_BOOTTIME_ALARM => return Err(Errno::EOPNOTSUPP),
+        _ => return Err(Errno::EINVAL),
+    };
+    vfs::with(|vfs| {
+        let timer = FileTimer::new(&vfs.space, is_realtime)?;
+        let status = linux::O_RDWR | flags & linux::TFD_NONBLOCK;
+        let file = OpenFile::anonymous(Object::Timer(timer), "timerfd", status);
+        vfs.fds.add(file, flags & linux::TFD_CLOEXEC != 0, 0)
+    })
+}
+
+fn file_timer(file: &OpenFile) -> Result<&FileTimer, Errno> {
+    match &file.object {
+        Object::Timer(timer) => Ok(timer),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn put_file_timer(at: u64, (left, interval): (u64, u64)) -> SysResult {
+    put_pair(at, interval, 1)?;
+    put_pair(at.checked_add(16).ok_or(Errno::EFAULT)?, left, 1)
+}
+
+/// timerfd_settime(2). The wall clock is not set here, so that nothing is to be cancelled when it is.
+pub fn sys_timerfd_settime(args: &Args) -> SysResult {
+    let [_, _, new, old, ..] = args.0;
+    if args.uint(1) & !(linux::TFD_TIMER_ABSTIME | linux::TFD_TIMER_CANCEL_ON_SET) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let interval = read_timespec(new)?;
+    let value = read_timespec(new.checked_add(16).ok_or(Errno::EFAULT)?)?;
+    let file = vfs::file(args.int(0))?;
+    let timer = file_timer(&file)?;
+    let before = timer.left();
+    timer.set(value, interval, args.uint(1) & linux::TFD_TIMER_ABSTIME != 0);
+    if old == 0 { Ok(0) } else { put_file_timer(old, before) }
+}
+
+/// timerfd_gettime(2).
+pub fn sys_timerfd_gettime(args: &Args) -> SysResult {
+    let file = vfs::file(args.int(0))?;
+    put_file_timer(args.0[1], file_timer(&file)?.left())
 }

@@ -17,6 +17,7 @@ fn threads(states: &[(State, u64)]) -> Threads {
         next_tid: 100,
         next_turn: 100,
         changes: 0,
+        files_due: NO_TIME,
         slice_end: 0,
         timers: NO_TIMERS,
         used_ns: 0,
@@ -56,6 +57,15 @@ fn the_timer_ends_the_sleep_of_all() {
     let mut t = threads(&[(FUTEX, 500), (FUTEX, NO_TIME)]);
     t.timers.exchange(TimerKind::Real, Timer { at: 150, interval: 0 });
     assert!(matches!(t.pick(100), Next::Sleep(50)));
+}
+
+#[test]
+fn a_timer_that_is_a_file_wakes_those_who_wait_for_files() {
+    let mut t = threads(&[(FILES, NO_TIME), (FUTEX, NO_TIME)]);
+    t.files_due = 150;
+    assert!(matches!(t.pick(100), Next::Sleep(50)));
+    assert!(matches!(t.pick(150), Next::Run(0)));
+    assert_eq!((t.list[0].woken, t.files_due), (Woken::Event, NO_TIME));
 }
 
 #[test]

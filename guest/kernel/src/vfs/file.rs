@@ -19,6 +19,7 @@ use super::pipe::{Partner, PipeEnd, Side, SocketEnd};
 use super::ramfs::RamNode;
 use super::special::Device;
 use super::terminal::TerminalEnd;
+use super::timer::FileTimer;
 use crate::errno::{Errno, SysResult};
 use crate::thread::Woken;
 use crate::user::UserBuffers;
@@ -131,6 +132,8 @@ pub enum Object {
     Terminal(TerminalEnd),
     /// An event counter.
     Event(EventCounter),
+    /// A timer.
+    Timer(FileTimer),
     /// An epoll instance.
     Epoll(Epoll),
     /// A path only (O_PATH).
@@ -292,7 +295,7 @@ impl OpenFile {
             Object::Host(_) | Object::HostDir(_) => true,
             Object::Device(device) => device.is_seekable(),
             Object::Pipe(_) | Object::Socket(_) | Object::Terminal(_) | Object::Event(_) => false,
-            Object::Epoll(_) | Object::Path => false,
+            Object::Timer(_) | Object::Epoll(_) | Object::Path => false,
         }
     }
 
@@ -341,6 +344,7 @@ impl OpenFile {
             Object::Socket(socket) => self.wait_until(|| socket.incoming.read(to, false))?,
             Object::Terminal(end) => self.read_terminal(end, to)?,
             Object::Event(counter) => self.wait_until(|| counter.read(to))?,
+            Object::Timer(timer) => self.wait_until(|| timer.read(to))?,
             Object::Pipe(_) | Object::Path => return Err(Errno::EBADF),
             Object::Epoll(_) => return Err(Errno::EINVAL),
         };
@@ -390,7 +394,7 @@ impl OpenFile {
             Object::Event(counter) => self.wait_until(|| counter.write(from))?,
             Object::Image(_) | Object::Text(_) => return Err(Errno::EBADF),
             Object::Dir | Object::HostDir(_) | Object::Pipe(_) | Object::Path => return Err(Errno::EBADF),
-            Object::Epoll(_) => return Err(Errno::EINVAL),
+            Object::Epoll(_) | Object::Timer(_) => return Err(Errno::EINVAL),
         };
         Ok(done as u64)
     }
@@ -438,6 +442,7 @@ impl OpenFile {
             Object::Socket(socket) => socket.ready(),
             Object::Terminal(end) => end.ready(),
             Object::Event(counter) => counter.ready(),
+            Object::Timer(timer) => timer.ready(),
             Object::Epoll(epoll) => epoll.ready(nesting),
             Object::Path => linux::POLLNVAL,
             _ => linux::POLLIN | linux::POLLOUT | linux::POLLRDNORM | linux::POLLWRNORM,
@@ -451,6 +456,7 @@ impl OpenFile {
             Object::Socket(socket) => socket.changes(),
             Object::Terminal(end) => end.changes(),
             Object::Event(counter) => counter.changes(),
+            Object::Timer(timer) => timer.changes(),
             _ => 0,
         }
     }
@@ -459,7 +465,7 @@ impl OpenFile {
     pub fn can_be_watched(&self) -> bool {
         match &self.object {
             Object::Pipe(_) | Object::Socket(_) | Object::Terminal(_) => true,
-            Object::Event(_) | Object::Epoll(_) => true,
+            Object::Event(_) | Object::Timer(_) | Object::Epoll(_) => true,
             Object::Device(device) => device.can_be_watched(),
             Object::Image(_) | Object::Ram(_) | Object::Dir | Object::Text(_) | Object::Path => false,
             Object::Host(_) | Object::HostDir(_) => false,

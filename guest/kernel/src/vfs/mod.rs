@@ -34,6 +34,7 @@ pub mod special;
 pub mod terminal;
 #[cfg(test)]
 mod tests;
+pub mod timer;
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;

@@ -14,8 +14,8 @@ pub use crate::task::file_grew_too_large;
 pub use crate::thread::usage::{of_process as used_ns, of_thread as used_by_thread_ns};
 #[cfg(not(test))]
 pub use crate::thread::{
-    count as thread_count, current_tid, files_changed, name as thread_name, tids, wait_for_files,
-    wait_until_idle,
+    count as thread_count, current_tid, files_changed, look_at_files_at, name as thread_name, tids,
+    wait_for_files, wait_until_idle,
 };
 #[cfg(not(test))]
 pub use crate::time::{monotonic_ns, realtime_ns};
@@ -102,6 +102,8 @@ pub mod stand_in {
     }
 
     pub fn files_changed() {}
+
+    pub fn look_at_files_at(_: u64) {}
 
     pub fn thread_count() -> usize {
         2
