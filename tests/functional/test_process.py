@@ -252,3 +252,28 @@ libc.syscall.restype = ctypes.c_long
 [libc.syscall(ctypes.c_long(n)) for n in (500, 9999, 2**31, 2**62, -1)]
 """
     assert sandbox.run(code).value == [-1] * 5
+
+
+def test_processor_time_leaves_out_what_the_host_takes(make_sandbox):
+    def wait() -> None:
+        time.sleep(0.5)
+
+    code = """
+import time
+before, used = time.monotonic(), time.process_time()
+wait()
+[time.monotonic() - before >= 0.5, time.process_time() - used < 0.3]
+"""
+    assert make_sandbox(tools=[wait]).run(code).value == [True, True]
+
+
+def test_limit_of_processor_time_that_the_program_set_ends_it(make_sandbox):
+    code = """
+import resource, time
+limit = int(time.process_time()) + 1
+resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+while True:
+    time.process_time()
+"""
+    with pytest.raises(hypercell.GuestCrashError, match=r"SIGXCPU|SIGKILL"):
+        make_sandbox().run(code)

@@ -6,7 +6,7 @@
 //! passes; never holds the tree borrowed while a device leaves the VM.
 //!
 //! Reading order: path (names to nodes), ops (open, create, remove), file (read, write, poll), then ramfs, hostfs, pipe,
-//! event, terminal, special and proc for what the nodes are.
+//! event, terminal, timer, special and proc for what the nodes are.
 //!
 //! Before: syscall/fs, syscall/mem, loader. After: outside.
 
