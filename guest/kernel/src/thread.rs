@@ -449,6 +449,7 @@ pub fn give_way_if_due() {
         wake::fire_timers(now);
         let switches = THREADS.with(|t| {
             let had_time = t.next_deadline().is_some_and(|at| at <= now);
+            t.wake_due(now);
             t.set_due(now);
             t.list.len() > 1 && (had_time || now >= t.slice_end)
         });
