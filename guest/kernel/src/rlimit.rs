@@ -1,7 +1,8 @@
 //! Resource limits (getrlimit(2)): what the program may set for itself, below what the sandbox set.
 //!
 //! Guarantees: what can be set holds, or has nothing to hold back here; a hard limit never rises. Never: takes a limit that
-//! would hold on Linux and does not here: of memory only what the sandbox bounds already (`Limits(memory_bytes)`).
+//! would hold on Linux and does not here: of memory only what the sandbox bounds already (`Limits(memory_bytes)`), which
+//! counts what is touched, not what is mapped.
 //!
 //! Before: syscall/proc.rs, thread, vfs. After: nothing but their constants.
 
