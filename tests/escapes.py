@@ -33,7 +33,8 @@ def attempt(action, *arguments, **options):
     try:
         action(*arguments, **options)
     except OSError as error:
-        return errno.errorcode.get(error.errno, type(error).__name__)
+        # getlogin has it negative with glibc 2.43.
+        return errno.errorcode.get(abs(error.errno or 0), type(error).__name__)
     except BaseException as error:
         return type(error).__name__
     return "allowed"
