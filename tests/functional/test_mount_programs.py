@@ -16,8 +16,12 @@ NOT_IN_A_MOUNT = {
     "fs_symlinks": "makes symbolic links",
     "fs_stat": "makes symbolic links",
     "fs_append_rename": "makes hard links",
+    "fs_owners": "makes symbolic links",
+    "fs_fifos": "makes named pipes",
     "fs_proc_and_dev": "looks at the guest's own files",
+    "fs_proc_threads": "looks at the guest's own files",
     "fs_pipes": "uses no file",
+    "fs_terminals": "uses no file",
 }
 PROGRAMS = [
     program

@@ -52,16 +52,9 @@ class Runner:
             space = self._prepare(request)
             if self._reserve is None:
                 self._reserve = bytearray(_RESERVE_BYTES)
-            try:
-                code, last_line, sets_result = _compile(request["code"], name)
-                before, threads = space.get("result"), _threads()
-                try:
-                    self._execute(code, space)
-                finally:
-                    if _count() and not self._is_kept:
-                        _join_threads(threads)
-            finally:
-                _stop_tracing()
+            code, last_line, sets_result = _compile(request["code"], name)
+            before = space.get("result")
+            self._execute(code, space)
             if last_line is not None:
                 value, line = space.pop(_VALUE, None), last_line
             else:
@@ -112,14 +105,29 @@ class Runner:
         except MemoryError:
             return OUT_OF_MEMORY_BODY
 
-    @staticmethod
-    def _execute(code, space):
-        if code.co_flags & _IS_COROUTINE:
-            import asyncio
+    def _execute(self, code, space):
+        """Executes code, and what it left to its end: its threads.
 
-            asyncio.run(eval(code, space))  # noqa: S307 - what this package is for
-        else:
-            exec(code, space)
+        Short, because CPython unwinds for ever where it cannot allocate the number of an instruction, from 257 on, in a
+        function with `finally` (`exception_unwind` in ceval.c). So memory is there again before anything else happens.
+        """
+        threads = _threads()
+        try:
+            try:
+                if code.co_flags & _IS_COROUTINE:
+                    import asyncio
+
+                    asyncio.run(eval(code, space))  # noqa: S307 - what this package is for
+                else:
+                    exec(code, space)
+            except MemoryError:
+                self._reserve = None
+                raise
+            finally:
+                if _count() and not self._is_kept:
+                    _join_threads(threads)
+        finally:
+            _stop_tracing()
 
 
 def _compile(source, name):
