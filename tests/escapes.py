@@ -34,7 +34,8 @@ def attempt(action, *arguments, **options):
         action(*arguments, **options)
     except OSError as error:
         # getlogin has it negative with glibc 2.43.
-        return errno.errorcode.get(abs(error.errno or 0), type(error).__name__)
+        number = abs(error.errno) if type(error) is OSError else error.errno
+        return errno.errorcode.get(number, type(error).__name__)
     except BaseException as error:
         return type(error).__name__
     return "allowed"
