@@ -6,6 +6,8 @@ Nothing here is public; `Image` and `Sandbox` of the package are. Every exceptio
 from collections.abc import Callable
 from typing import Any, Protocol, TypedDict, final
 
+from ._trace import SyscallLog
+
 __all__ = [
     "Done",
     "Image",
@@ -162,25 +164,6 @@ class Image:
     @property
     def notices(self) -> list[str]:
         """What the caller should hear about this opening, such as a damaged entry that was built again."""
-
-class _Trace(Protocol):
-    """What hears of system calls. All but `run` is what the guest says."""
-
-    def call(
-        self,
-        run: int,
-        thread: int,
-        number: int,
-        name: str,
-        arguments: tuple[int | bytes, ...],
-        result: int | None,
-        time_ns: int,
-        took_ns: int,
-    ) -> None:
-        """One call, with texts in place of the registers that point to them."""
-
-    def limit_reached(self, maximum: int) -> None:
-        """The run made as many calls as are told of."""
 
 class _Drive(Protocol):
     """What the caller does in the middle of a run. What a method raises ends the run and is raised by `start`."""
@@ -403,7 +386,7 @@ class Sandbox:
         mounts: list[tuple[str, str, bool, int | None]],
         output_dir: str | None = None,
         audit: Callable[[float, dict[str, Any]], object] | None = None,
-        trace: _Trace | None = None,
+        trace: SyscallLog | None = None,
     ) -> Sandbox:
         """Makes a sandbox; its first VM is started by the first run.
 

@@ -25,7 +25,7 @@ pub fn report(first_line: &str, regs: &Regs, address: Option<u64>) -> String {
     let map = Map::new();
     let mut text = String::from(first_line);
     // Writing to a String fails only where memory is out, which aborts by itself.
-    let _ = write!(text, "\nthread {} of {}", thread::with_current(|thread| thread.tid), thread::count());
+    let _ = write!(text, "\nthread {} of {}", thread::current_tid(), thread::count());
     write_registers(&mut text, regs);
     if let Some(address) = address {
         map.write_place(&mut text, "address", address);

@@ -52,6 +52,13 @@ pub struct SignalState {
     pub mask_before: Option<u64>,
 }
 
+impl SignalState {
+    /// Returns what is blocked once the system call is over, and forgets that it was another mask.
+    pub fn take_mask(&mut self) -> u64 {
+        self.mask_before.take().unwrap_or(self.blocked)
+    }
+}
+
 /// Signal state of the program.
 #[derive(Debug)]
 pub struct Task {
@@ -170,7 +177,7 @@ pub fn deliver_pending(regs: &mut Regs) {
             t.own.pending &= !bit(signal);
             Some((signal, t.actions[signal as usize]))
         }) else {
-            return TASK.with(|t| t.own.blocked = t.own.mask_before.take().unwrap_or(t.own.blocked));
+            return TASK.with(|t| t.own.blocked = t.own.take_mask());
         };
         match action.handler {
             0 if ignored_by_default(signal) => {}
@@ -247,8 +254,7 @@ fn run_handler(
     error: u64,
     address: u64,
 ) -> Result<(), Errno> {
-    let (altstack, old_mask) =
-        TASK.with(|t| (t.own.altstack, t.own.mask_before.take().unwrap_or(t.own.blocked)));
+    let (altstack, old_mask) = TASK.with(|t| (t.own.altstack, t.own.take_mask()));
     let on_alt = regs.rsp.wrapping_sub(altstack.0) < altstack.1;
     let mut top = regs.rsp.wrapping_sub(RED_ZONE);
     if action.flags & u64::from(linux::SA_ONSTACK) != 0 && altstack.1 != 0 && !on_alt {

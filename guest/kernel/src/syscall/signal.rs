@@ -152,7 +152,7 @@ pub fn with_mask(at: u64, size: u64, wait: impl FnOnce() -> SysResult) -> SysRes
     let answer = wait();
     if answer != Err(Errno::EINTR) {
         // No signal ended the wait, so none is delivered that the program blocks. Else a handler's return takes the mask back.
-        TASK.with(|t| t.own.blocked = t.own.mask_before.take().unwrap_or(t.own.blocked));
+        TASK.with(|t| t.own.blocked = t.own.take_mask());
     }
     answer
 }

@@ -79,7 +79,7 @@ impl Traced {
             Argument::Text(text) => SyscallArg::Text(text),
         });
         channel::trace(&GuestFrame::Syscall(Syscall {
-            tid: thread::with_current(|thread| thread.tid),
+            tid: thread::current_tid(),
             nr: self.number,
             args: args.collect(),
             result,
@@ -99,28 +99,44 @@ fn returns(number: u64) -> bool {
 fn is_text(number: u64, index: usize) -> bool {
     let Ok(number) = u32::try_from(number) else { return false };
     match number {
-        linux::__NR_open | linux::__NR_stat | linux::__NR_lstat | linux::__NR_access | linux::__NR_chdir => {
-            index == 0
-        }
-        linux::__NR_execve
+        linux::__NR_open
+        | linux::__NR_stat
+        | linux::__NR_lstat
+        | linux::__NR_access
+        | linux::__NR_chdir
+        | linux::__NR_execve
         | linux::__NR_truncate
         | linux::__NR_mkdir
         | linux::__NR_rmdir
-        | linux::__NR_creat => index == 0,
-        linux::__NR_unlink | linux::__NR_readlink | linux::__NR_chmod | linux::__NR_chown => index == 0,
-        linux::__NR_lchown | linux::__NR_utime | linux::__NR_utimes | linux::__NR_mknod => index == 0,
-        linux::__NR_statfs | linux::__NR_chroot | linux::__NR_memfd_create => index == 0,
+        | linux::__NR_creat
+        | linux::__NR_unlink
+        | linux::__NR_readlink
+        | linux::__NR_chmod
+        | linux::__NR_chown
+        | linux::__NR_lchown
+        | linux::__NR_utime
+        | linux::__NR_utimes
+        | linux::__NR_mknod
+        | linux::__NR_statfs
+        | linux::__NR_chroot
+        | linux::__NR_memfd_create => index == 0,
         linux::__NR_rename | linux::__NR_link | linux::__NR_symlink => index < 2,
-        linux::__NR_openat | linux::__NR_openat2 | linux::__NR_mkdirat | linux::__NR_mknodat => index == 1,
-        linux::__NR_fchownat | linux::__NR_futimesat | linux::__NR_newfstatat | linux::__NR_unlinkat => {
-            index == 1
-        }
-        linux::__NR_readlinkat | linux::__NR_fchmodat | linux::__NR_fchmodat2 | linux::__NR_execveat => {
-            index == 1
-        }
-        linux::__NR_faccessat | linux::__NR_faccessat2 | linux::__NR_utimensat | linux::__NR_statx => {
-            index == 1
-        }
+        linux::__NR_openat
+        | linux::__NR_openat2
+        | linux::__NR_mkdirat
+        | linux::__NR_mknodat
+        | linux::__NR_fchownat
+        | linux::__NR_futimesat
+        | linux::__NR_newfstatat
+        | linux::__NR_unlinkat
+        | linux::__NR_readlinkat
+        | linux::__NR_fchmodat
+        | linux::__NR_fchmodat2
+        | linux::__NR_execveat
+        | linux::__NR_faccessat
+        | linux::__NR_faccessat2
+        | linux::__NR_utimensat
+        | linux::__NR_statx => index == 1,
         linux::__NR_renameat | linux::__NR_renameat2 | linux::__NR_linkat => index == 1 || index == 3,
         linux::__NR_symlinkat => index == 0 || index == 2,
         _ => false,

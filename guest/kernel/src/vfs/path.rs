@@ -276,13 +276,12 @@ impl Vfs {
                     return Ok(open.map(|fd| (Node::Descriptor(fd), Kind::Link)));
                 }
                 if let Some((_, Special::Threads)) = ROWS.get(*row) {
-                    return Ok(thread_named(name).map(|tid| (Node::Thread(tid, None), Kind::Dir)));
+                    let tid = numbered(outside::tids(), name);
+                    return Ok(tid.map(|tid| (Node::Thread(tid, None), Kind::Dir)));
                 }
                 if let Some((_, Special::Terminals)) = ROWS.get(*row) {
-                    let numbers = self.terminals.numbers().into_iter();
-                    let found = numbers.map(|number| (number, format!("{number}")));
-                    let found = found.into_iter().find(|(_, text)| text.as_bytes() == name);
-                    return Ok(found.map(|(number, _)| (Node::Terminal(number), Kind::Char)));
+                    let number = numbered(self.terminals.numbers(), name);
+                    return Ok(number.map(|number| (Node::Terminal(number), Kind::Char)));
                 }
                 let path = special::path(*row);
                 let mounted = self.mounts().into_iter().find(|(at, _)| special::is_entry(at, path, name));
@@ -322,28 +321,24 @@ impl Vfs {
             }
             Node::Ram(node) => match node.location() {
                 Some((dir, _)) => Place::of(Node::Ram(dir)),
-                None if Rc::ptr_eq(node, self.shm.root()) => {
-                    special::find("/dev").map_or_else(|| self.root(), |row| Place::of(Node::Special(row)))
-                }
+                None if Rc::ptr_eq(node, self.shm.root()) => self.special_or_root(special::find("/dev")),
                 None => self.root(),
             },
-            Node::Special(row) => {
-                special::parent(*row).map_or_else(|| self.root(), |row| Place::of(Node::Special(row)))
-            }
+            Node::Special(row) => self.special_or_root(special::parent(*row)),
             Node::Host(node) if node.path.is_empty() => {
                 self.above_point(self.host_mounts().point_of(node.mount))
             }
             Node::Host(node) => Place::of(Node::Host(HostNode::dir(node.mount, mounts::split(&node.path).0))),
             Node::Point(point) => self.above_point(Some(*point)),
             Node::Thread(tid, Some(_)) => Place::of(Node::Thread(*tid, None)),
-            Node::Thread(_, None) => {
-                special::find(TASKS).map_or_else(|| self.root(), |row| Place::of(Node::Special(row)))
-            }
-            Node::Terminal(_) => {
-                special::find(TERMINALS).map_or_else(|| self.root(), |row| Place::of(Node::Special(row)))
-            }
+            Node::Thread(_, None) => self.special_or_root(special::find(TASKS)),
+            Node::Terminal(_) => self.special_or_root(special::find(TERMINALS)),
             Node::Descriptor(_) | Node::Open(_) => self.root(),
         }
+    }
+
+    fn special_or_root(&self, row: Option<usize>) -> Place {
+        row.map_or_else(|| self.root(), |row| Place::of(Node::Special(row)))
     }
 
     /// Type of a node.
@@ -510,24 +505,25 @@ fn describe(file: &OpenFile) -> Vec<u8> {
     String::into_bytes(text)
 }
 
-/// The thread whose directory has a name.
-fn thread_named(name: &[u8]) -> Option<u64> {
-    outside::tids().into_iter().find(|tid| format!("{tid}").as_bytes() == name)
+/// The number that is a name.
+fn numbered<N: core::fmt::Display>(numbers: Vec<N>, name: &[u8]) -> Option<N> {
+    numbers.into_iter().find(|number| format!("{number}").as_bytes() == name)
+}
+
+/// What is shown of something that is made when it is looked at.
+fn fresh_meta() -> Meta {
+    let now = Time::now();
+    Meta { accessed: now, modified: now, changed: now, born: now, ..Meta::default() }
 }
 
 fn terminal_meta(number: u32) -> Meta {
-    let now = Time::now();
     Meta {
         device: DEVPTS,
         number: u64::from(number) + 3,
         mode: Kind::Char.bits() | 0o620,
         links: 1,
         special_device: SLAVE_MAJOR << 8 | u64::from(number),
-        accessed: now,
-        modified: now,
-        changed: now,
-        born: now,
-        ..Meta::default()
+        ..fresh_meta()
     }
 }
 
@@ -536,10 +532,7 @@ fn thread_meta(tid: u64, file: Option<usize>) -> Meta {
     let number =
         0x20000 + tid * (proc::THREAD_FILES.len() as u64 + 1) + file.map_or(0, |file| file as u64 + 1);
     let links = if file.is_some() { 1 } else { 2 };
-    let now = Time::now();
-    let (mode, times) = (kind.bits() | permissions, [now; 4]);
-    let [accessed, modified, changed, born] = times;
-    Meta { device: PROC, number, mode, links, accessed, modified, changed, born, ..Meta::default() }
+    Meta { device: PROC, number, mode: kind.bits() | permissions, links, ..fresh_meta() }
 }
 
 fn special_meta(row: usize) -> Meta {
@@ -564,19 +557,7 @@ fn special_meta(row: usize) -> Meta {
     };
     let mode = kind.bits() | permissions;
     let links = if kind == Kind::Dir { 2 } else { 1 };
-    let now = Time::now();
-    Meta {
-        device,
-        number: row as u64 + 1,
-        mode,
-        links,
-        special_device,
-        accessed: now,
-        modified: now,
-        changed: now,
-        born: now,
-        ..Meta::default()
-    }
+    Meta { device, number: row as u64 + 1, mode, links, special_device, ..fresh_meta() }
 }
 
 /// Whether a path ends in a way that names no entry of its directory; such paths cannot be created or removed.

@@ -57,11 +57,11 @@ fn drain(
     if from_at != 0 {
         return Err(Errno::ESPIPE);
     }
-    if let Object::Pipe(target) = &to.file.object {
-        wait_for(&to.file, waits, || (target.room() > 0).then_some(()))?;
-    }
     let most = match &to.file.object {
-        Object::Pipe(target) => target.room(),
+        Object::Pipe(target) => {
+            wait_for(&to.file, waits, || (target.room() > 0).then_some(()))?;
+            target.room()
+        }
         _ => COPY_PIECE,
     };
     let bytes = wait_for(from, waits, || pipe.take(most.min(usize::try_from(len).unwrap_or(most))))?;
