@@ -7,6 +7,9 @@
 use crate::arch;
 use crate::cell::KernelCell;
 
+/// Nanoseconds in a second.
+pub const SECOND_NS: u64 = 1_000_000_000;
+
 struct Clock {
     realtime_ns: u64,
     tsc: u64,

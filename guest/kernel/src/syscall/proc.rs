@@ -13,9 +13,9 @@ use crate::errno::{Args, Errno, SysResult};
 use crate::rlimit::{self, Limit};
 use crate::task::PID;
 use crate::thread::{self, NAME_BYTES, Timer, TimerKind, usage};
+use crate::time::SECOND_NS;
 use crate::{arch, channel, mm, time, user, vfs};
 
-const SECOND_NS: u64 = 1_000_000_000;
 /// What times(2) counts in: a hundredth of a second (AT_CLKTCK).
 const TICK_NS: u64 = SECOND_NS / 100;
 
@@ -215,18 +215,8 @@ pub fn sys_times(args: &Args) -> SysResult {
 /// sysinfo(2).
 pub fn sys_sysinfo(args: &Args) -> SysResult {
     let total = mm::total_bytes();
-    let words = [
-        time::monotonic_ns() / 1_000_000_000,
-        0,
-        0,
-        0,
-        total,
-        total.saturating_sub(mm::rss_bytes()),
-        0,
-        0,
-        0,
-        0,
-    ];
+    let words =
+        [time::monotonic_ns() / SECOND_NS, 0, 0, 0, total, total.saturating_sub(mm::rss_bytes()), 0, 0, 0, 0];
     let mut bytes = [0; 112];
     for (i, word) in words.into_iter().enumerate() {
         bytes[i * 8..i * 8 + 8].copy_from_slice(&word.to_le_bytes());

@@ -7,11 +7,10 @@ use linux_raw_sys::general as linux;
 use crate::errno::{Args, Errno, SysResult};
 use crate::task::PID;
 use crate::thread::{self, Timer, TimerKind, usage};
+use crate::time::SECOND_NS;
 use crate::vfs::timer::FileTimer;
 use crate::vfs::{self, Object, OpenFile};
 use crate::{time, user};
-
-const SECOND: u64 = 1_000_000_000;
 
 /// Bits of the number of a clock of processor time below the complement of its process or thread (linux/posix-timers.h).
 const CPU_CLOCK_BITS: u32 = 3;
@@ -53,8 +52,8 @@ fn cpu_clock_ns(clock: i32) -> Result<u64, Errno> {
 
 fn put_pair(at: u64, ns: u64, unit: u64) -> SysResult {
     let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&(ns / SECOND).to_le_bytes());
-    bytes[8..].copy_from_slice(&(ns % SECOND / unit).to_le_bytes());
+    bytes[..8].copy_from_slice(&(ns / SECOND_NS).to_le_bytes());
+    bytes[8..].copy_from_slice(&(ns % SECOND_NS / unit).to_le_bytes());
     user::write_bytes(at, &bytes).map(|()| 0)
 }
 
@@ -68,10 +67,10 @@ pub fn read_timespec(at: u64) -> Result<u64, Errno> {
     user::read_bytes(at, &mut bytes)?;
     let word = |i: usize| i64::from_le_bytes(bytes[i..i + 8].try_into().unwrap_or_default());
     let (seconds, ns) = (word(0), word(8));
-    if seconds < 0 || !(0..SECOND as i64).contains(&ns) {
+    if seconds < 0 || !(0..SECOND_NS as i64).contains(&ns) {
         return Err(Errno::EINVAL);
     }
-    Ok((seconds as u64).saturating_mul(SECOND).saturating_add(ns as u64))
+    Ok((seconds as u64).saturating_mul(SECOND_NS).saturating_add(ns as u64))
 }
 
 /// clock_gettime(2).
@@ -92,7 +91,7 @@ pub fn sys_gettimeofday(args: &Args) -> SysResult {
 
 /// time(2).
 pub fn sys_time(args: &Args) -> SysResult {
-    let seconds = time::realtime_ns() / SECOND;
+    let seconds = time::realtime_ns() / SECOND_NS;
     if args.0[0] != 0 {
         user::write_bytes(args.0[0], &seconds.to_le_bytes())?;
     }
@@ -139,7 +138,7 @@ fn read_timeval(at: u64) -> Result<u64, Errno> {
     if seconds < 0 || !(0..1_000_000).contains(&micros) {
         return Err(Errno::EINVAL);
     }
-    Ok((seconds as u64).saturating_mul(SECOND).saturating_add(micros as u64 * 1000))
+    Ok((seconds as u64).saturating_mul(SECOND_NS).saturating_add(micros as u64 * 1000))
 }
 
 /// What a kind of timer counts, in nanoseconds.
@@ -195,7 +194,7 @@ pub fn sys_setitimer(args: &Args) -> SysResult {
 
 /// alarm(2): answers the seconds that were left, rounded up.
 pub fn sys_alarm(args: &Args) -> SysResult {
-    Ok(set_timer(TimerKind::Real, u64::from(args.uint(0)) * SECOND, 0).0.div_ceil(SECOND))
+    Ok(set_timer(TimerKind::Real, u64::from(args.uint(0)) * SECOND_NS, 0).0.div_ceil(SECOND_NS))
 }
 
 /// timerfd_create(2).
