@@ -46,13 +46,13 @@ impl Venv {
         command
     }
 
-    /// Installs a wheel in place of the one that is there, with the requirements of one of its extras.
+    /// Installs a wheel in place of the one that is there, with its requirements and those of one of its extras.
     pub(crate) fn install(&self, wheel: &Path, extra: Option<&str>) -> Outcome {
+        let mut wanted = wheel.as_os_str().to_owned();
         if let Some(extra) = extra {
-            let mut wheel = wheel.as_os_str().to_owned();
-            wheel.push(format!("[{extra}]"));
-            run(self.python(["-m", "pip", "install", "--quiet"]).arg(wheel))?;
+            wanted.push(format!("[{extra}]"));
         }
+        run(self.python(["-m", "pip", "install", "--quiet"]).arg(wanted))?;
         let args = ["-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps"];
         run(self.python(args).arg(wheel))
     }
